@@ -1,0 +1,1 @@
+//! Janus and Admin JSON: requests, replies, events, ids, error codes, JSEP

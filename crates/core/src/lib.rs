@@ -1,0 +1,1 @@
+//! Sessions, handles, transactions, authorisation, JSEP state: a pure state machine told the time

@@ -1,0 +1,2 @@
+//! Portunus: settings, build, run, drain.
+fn main() {}

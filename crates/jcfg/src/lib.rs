@@ -1,0 +1,1 @@
+//! libconfig (.jcfg) parser and printer with line numbers

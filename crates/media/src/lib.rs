@@ -1,0 +1,1 @@
+//! The media engine: workers, sockets, ICE, DTLS, SRTP, SCTP, peers and routes

@@ -1,0 +1,1 @@
+//! The plugin contract: what a plugin is told and what it may ask for

@@ -1,0 +1,1 @@
+//! RTP and RTCP: views, rewriting, header extensions, codecs, layer choice, retransmission store

@@ -1,0 +1,1 @@
+//! Session descriptions: an offer or answer into typed values, a plan into Janus-shaped text

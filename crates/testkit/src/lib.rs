@@ -1,0 +1,1 @@
+//! Test equipment: virtual clock, seeded network, test peers

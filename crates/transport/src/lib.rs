@@ -1,0 +1,1 @@
+//! HTTP long poll, WebSockets, TLS, CORS, access lists and the demo pages
