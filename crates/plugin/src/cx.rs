@@ -1,0 +1,189 @@
+//! [`Cx`]: what a plugin call may ask for. It only collects effects; whoever owns the thing carries them out
+//! after the call has returned, in order.
+
+use crate::media::{DataMessage, LayerTarget, PlayoutDelay, RouteEnd};
+use crate::{HandleId, JsepKind, Plan, Value};
+use std::time::Instant;
+
+/// One thing a plugin asked for.
+#[derive(Debug)]
+pub enum Effect {
+    /// An event for the handle's client.
+    Push {
+        /// The handle.
+        handle: HandleId,
+        /// The transaction it answers, if it answers one.
+        transaction: Option<String>,
+        /// `plugindata.data`.
+        data: Value,
+        /// A description to go with it: the event waits until the worker has given its transport.
+        jsep: Option<JsepPlan>,
+    },
+    /// Packets from `source` go to `sink` from now on. A sink has one source; the new one replaces the old,
+    /// and sequence numbers and timestamps go on without a gap.
+    Route {
+        /// Where packets come from.
+        source: RouteEnd,
+        /// Where they go.
+        sink: RouteEnd,
+    },
+    /// Nothing goes to `sink` any more.
+    Unroute {
+        /// Where packets went.
+        sink: RouteEnd,
+    },
+    /// Which layers of a layered source a sink wants.
+    Select {
+        /// The sink.
+        sink: RouteEnd,
+        /// The wanted layers.
+        target: LayerTarget,
+    },
+    /// Ask the source for a keyframe: a PLI, unless one is in flight.
+    Keyframe {
+        /// The source.
+        source: RouteEnd,
+    },
+    /// Limit what the client may send, by REMB: bits per second, 0 for no limit.
+    Cap {
+        /// The handle.
+        handle: HandleId,
+        /// Bits per second.
+        bitrate: u32,
+    },
+    /// Put the playout-delay extension on what goes to `sink`; `None` takes it off again.
+    PlayoutDelay {
+        /// The sink.
+        sink: RouteEnd,
+        /// The limits.
+        delay: Option<PlayoutDelay>,
+    },
+    /// Send a message over the handle's data channel.
+    Data {
+        /// The handle.
+        handle: HandleId,
+        /// The message.
+        message: DataMessage,
+    },
+    /// Close the handle's PeerConnection (`Close PC`).
+    Hangup {
+        /// The handle.
+        handle: HandleId,
+    },
+    /// Detach the handle.
+    End {
+        /// The handle.
+        handle: HandleId,
+    },
+    /// Something event handlers want to know (event type 64).
+    Notify {
+        /// The handle, if the event is about one.
+        handle: Option<HandleId>,
+        /// The event.
+        event: Value,
+    },
+}
+
+/// A description that a plugin wants sent.
+#[derive(Clone, Debug)]
+pub struct JsepPlan {
+    /// Offer or answer.
+    pub kind: JsepKind,
+    /// What it shall say.
+    pub plan: Plan,
+    /// Media is encrypted end to end.
+    pub e2ee: bool,
+    /// New ICE credentials although the client did not ask for them (own offers only).
+    pub restart: bool,
+    /// Handles with the same affinity are placed on the same worker when they first get a PeerConnection.
+    pub affinity: Option<String>,
+}
+
+/// The context of one plugin call.
+#[derive(Debug)]
+pub struct Cx {
+    now: Instant,
+    effects: Vec<Effect>,
+}
+
+impl Cx {
+    /// A context for a call at `now`.
+    pub const fn new(now: Instant) -> Self {
+        Self { now, effects: Vec::new() }
+    }
+
+    /// The only clock a plugin has.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What was asked for, in order.
+    pub fn into_effects(self) -> Vec<Effect> {
+        self.effects
+    }
+
+    /// Send an event that answers no request.
+    pub fn push(&mut self, handle: HandleId, data: Value) {
+        self.effects.push(Effect::Push { handle, transaction: None, data, jsep: None });
+    }
+
+    /// Send the event that answers the request with this transaction.
+    pub fn answer(&mut self, handle: HandleId, transaction: String, data: Value, jsep: Option<JsepPlan>) {
+        self.effects.push(Effect::Push { handle, transaction: Some(transaction), data, jsep });
+    }
+
+    /// Send an event with a description.
+    pub fn push_jsep(&mut self, handle: HandleId, data: Value, jsep: JsepPlan) {
+        self.effects.push(Effect::Push { handle, transaction: None, data, jsep: Some(jsep) });
+    }
+
+    /// See [`Effect::Route`].
+    pub fn route(&mut self, source: RouteEnd, sink: RouteEnd) {
+        self.effects.push(Effect::Route { source, sink });
+    }
+
+    /// See [`Effect::Unroute`].
+    pub fn unroute(&mut self, sink: RouteEnd) {
+        self.effects.push(Effect::Unroute { sink });
+    }
+
+    /// See [`Effect::Select`].
+    pub fn select(&mut self, sink: RouteEnd, target: LayerTarget) {
+        self.effects.push(Effect::Select { sink, target });
+    }
+
+    /// See [`Effect::Keyframe`].
+    pub fn keyframe(&mut self, source: RouteEnd) {
+        self.effects.push(Effect::Keyframe { source });
+    }
+
+    /// See [`Effect::Cap`].
+    pub fn cap(&mut self, handle: HandleId, bitrate: u32) {
+        self.effects.push(Effect::Cap { handle, bitrate });
+    }
+
+    /// See [`Effect::PlayoutDelay`].
+    pub fn playout_delay(&mut self, sink: RouteEnd, delay: Option<PlayoutDelay>) {
+        self.effects.push(Effect::PlayoutDelay { sink, delay });
+    }
+
+    /// See [`Effect::Data`].
+    pub fn data(&mut self, handle: HandleId, message: DataMessage) {
+        self.effects.push(Effect::Data { handle, message });
+    }
+
+    /// See [`Effect::Hangup`].
+    pub fn hangup(&mut self, handle: HandleId) {
+        self.effects.push(Effect::Hangup { handle });
+    }
+
+    /// See [`Effect::End`].
+    pub fn end(&mut self, handle: HandleId) {
+        self.effects.push(Effect::End { handle });
+    }
+
+    /// See [`Effect::Notify`].
+    pub fn notify(&mut self, handle: Option<HandleId>, event: Value) {
+        self.effects.push(Effect::Notify { handle, event });
+    }
+}

@@ -1,0 +1,249 @@
+//! What control and media tell each other: values only, no shared state.
+//!
+//! [`MediaCommand`] goes to the worker that owns the handle's peer, [`MediaEvent`] comes back. Neither waits
+//! for the other.
+
+use crate::HandleId;
+use portunus_sdp::{Candidate, LocalTransport, MediaKind, Negotiated, RemoteTransport};
+use std::time::Duration;
+
+/// One end of a route: a medium of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteEnd {
+    /// The handle whose peer it is.
+    pub handle: HandleId,
+    /// The m-line.
+    pub mid: String,
+}
+
+impl RouteEnd {
+    /// The medium `mid` of `handle`.
+    pub fn new(handle: HandleId, mid: impl Into<String>) -> Self {
+        Self { handle, mid: mid.into() }
+    }
+}
+
+/// Which layers a sink wants of a simulcast or SVC source. For simulcast, `spatial` is the substream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerTarget {
+    /// Substream or spatial layer, 0 the lowest.
+    pub spatial: u8,
+    /// Temporal layer, 0 the lowest.
+    pub temporal: u8,
+    /// Without packets of the wanted substream for so long, a lower one is taken.
+    pub fallback: Duration,
+}
+
+/// Limits of the playout-delay header extension, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlayoutDelay {
+    /// At least.
+    pub min_ms: u16,
+    /// At most.
+    pub max_ms: u16,
+}
+
+/// A message of a data channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataMessage {
+    /// The channel's label.
+    pub label: String,
+    /// The channel's sub-protocol.
+    pub protocol: String,
+    /// Binary, or UTF-8 text.
+    pub binary: bool,
+    /// The message.
+    pub payload: Vec<u8>,
+}
+
+/// What the control task tells the worker of a handle.
+#[derive(Debug)]
+pub enum MediaCommand {
+    /// Make a peer, or change what it has negotiated.
+    Negotiate(Box<Negotiation>),
+    /// A candidate of the client.
+    Candidate {
+        /// The handle.
+        handle: HandleId,
+        /// The candidate; `None` is the end of candidates.
+        candidate: Option<Candidate>,
+    },
+    /// See [`Effect::Route`](crate::Effect::Route).
+    Route {
+        /// Where packets come from.
+        source: RouteEnd,
+        /// Where they go.
+        sink: RouteEnd,
+    },
+    /// See [`Effect::Unroute`](crate::Effect::Unroute).
+    Unroute {
+        /// Where packets went.
+        sink: RouteEnd,
+    },
+    /// See [`Effect::Select`](crate::Effect::Select).
+    Select {
+        /// The sink.
+        sink: RouteEnd,
+        /// The wanted layers.
+        target: LayerTarget,
+    },
+    /// See [`Effect::Keyframe`](crate::Effect::Keyframe).
+    Keyframe {
+        /// The source.
+        source: RouteEnd,
+    },
+    /// See [`Effect::Cap`](crate::Effect::Cap).
+    Cap {
+        /// The handle.
+        handle: HandleId,
+        /// Bits per second, 0 for no limit.
+        bitrate: u32,
+    },
+    /// See [`Effect::PlayoutDelay`](crate::Effect::PlayoutDelay).
+    PlayoutDelay {
+        /// The sink.
+        sink: RouteEnd,
+        /// The limits.
+        delay: Option<PlayoutDelay>,
+    },
+    /// Send a data channel message.
+    Data {
+        /// The handle.
+        handle: HandleId,
+        /// The message.
+        message: DataMessage,
+    },
+    /// Close the peer, tell the client by a DTLS alert. Answered by [`MediaEvent::Hangup`] with `reason`, if
+    /// there was a peer.
+    Hangup {
+        /// The handle.
+        handle: HandleId,
+        /// What the event shall say.
+        reason: String,
+    },
+    /// The handle is gone: close its peer without an event and forget it.
+    Forget {
+        /// The handle.
+        handle: HandleId,
+    },
+}
+
+impl MediaCommand {
+    /// Whose worker it is for: for a route, the sink's.
+    pub fn handle(&self) -> HandleId {
+        match self {
+            Self::Negotiate(n) => n.handle,
+            Self::Candidate { handle, .. }
+            | Self::Cap { handle, .. }
+            | Self::Data { handle, .. }
+            | Self::Hangup { handle, .. }
+            | Self::Forget { handle } => *handle,
+            Self::Route { sink, .. }
+            | Self::Unroute { sink }
+            | Self::Select { sink, .. }
+            | Self::PlayoutDelay { sink, .. } => sink.handle,
+            Self::Keyframe { source } => source.handle,
+        }
+    }
+}
+
+/// One step of offer and answer, as the peer needs it.
+#[derive(Clone, Debug)]
+pub struct Negotiation {
+    /// Whose peer.
+    pub handle: HandleId,
+    /// Set if the control task waits for [`MediaEvent::Local`]; it comes back with it.
+    pub exchange: Option<u64>,
+    /// The client's ICE and DTLS part; absent in our own first offer.
+    pub remote: Option<RemoteTransport>,
+    /// We made the offer of this exchange (decides the ICE and DTLS roles of a new peer).
+    pub offering: bool,
+    /// New ICE credentials are wanted in our offer. (A client's restart shows in `remote`.)
+    pub restart: bool,
+    /// The client sends candidates later.
+    pub trickle: bool,
+    /// The m-lines, in order.
+    pub media: Vec<Negotiated>,
+    /// Handles with the same affinity share a worker.
+    pub affinity: Option<String>,
+    /// The worker the client asked for (`loop_index`), where that is allowed.
+    pub worker: Option<usize>,
+}
+
+/// What a worker tells the control task of a handle.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MediaEvent {
+    /// Our ICE, DTLS and SSRC part of a description.
+    Local {
+        /// From the [`Negotiation`].
+        exchange: u64,
+        /// The values to write.
+        transport: Box<LocalTransport>,
+    },
+    /// A candidate of ours, for a trickle event; `None` is the end. Only with full trickle.
+    Candidate(Option<Box<Candidate>>),
+    /// ICE, DTLS and SRTP are ready.
+    Up,
+    /// Packets of a medium began to come, or stopped.
+    Receiving {
+        /// The m-line.
+        mid: String,
+        /// Audio or video.
+        kind: MediaKind,
+        /// The simulcast layer, 0 the lowest.
+        substream: Option<u8>,
+        /// Whether they come.
+        receiving: bool,
+        /// After how long a silence, in seconds.
+        seconds: u64,
+    },
+    /// Many packets were lost in the last second.
+    SlowLink {
+        /// The m-line.
+        mid: String,
+        /// Audio or video.
+        kind: MediaKind,
+        /// The losses are on what the client sends.
+        uplink: bool,
+        /// Packets lost.
+        lost: u32,
+    },
+    /// A sink reached another layer.
+    Layer {
+        /// The sink's m-line.
+        mid: String,
+        /// Codec, as in SDP, lower case.
+        codec: &'static str,
+        /// What changed.
+        change: LayerChange,
+    },
+    /// The client says how much it can receive (REMB), bits per second.
+    PeerBitrate(u32),
+    /// The data channel transport is up.
+    DataReady,
+    /// A data channel message of the client.
+    Data(DataMessage),
+    /// The client stopped answering consent checks.
+    IceFailed,
+    /// The peer is closed. The worker has forgotten it, and its routes.
+    Hangup {
+        /// `DTLS alert`, `ICE failed`, ...
+        reason: String,
+    },
+}
+
+/// What a sink reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerChange {
+    /// A simulcast substream.
+    Substream(u8),
+    /// A temporal layer of a simulcast stream.
+    Temporal(u8),
+    /// Spatial and temporal layer of an SVC stream.
+    Svc {
+        /// Spatial layer.
+        spatial: u8,
+        /// Temporal layer.
+        temporal: u8,
+    },
+}
