@@ -1,0 +1,139 @@
+// Starts and stops the gateway under test.
+//
+// PORTUNUS_BIN names the binary (default: target/release/portunus, else target/debug/portunus).
+// GATEWAY=janus runs the installed Janus instead: the oracle. Janus uses no loopback interface for media, so that
+// run needs an address of its own (scripts/in-namespace.sh gives one) in GATEWAY_ADDRESS.
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { mergeSettings, writeJcfg } from './jcfg.mjs';
+import { freeTcpPort, freeUdpPorts } from './ports.mjs';
+
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+export const ORACLE = process.env.GATEWAY === 'janus';
+/** The address media flows over. */
+export const ADDRESS = ORACLE ? (process.env.GATEWAY_ADDRESS ?? '127.0.0.1') : '127.0.0.1';
+
+const READY_WITHIN_MS = 15_000;
+const STOP_WITHIN_MS = 5_000;
+const LOG_LIMIT = 4_000_000;
+
+/** A running gateway: `http` and `ws` are the addresses of its Janus API. */
+export class Gateway {
+  constructor({ child, folder, http, ws, origin }) {
+    Object.assign(this, { child, folder, http, ws, origin, log: '', exited: null });
+    const keep = (bytes) => { this.log = (this.log + bytes).slice(-LOG_LIMIT); };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    this.exit = new Promise((resolve) => {
+      child.once('error', (error) => resolve((this.exited = `cannot start: ${error.message}`)));
+      child.once('exit', (code, signal) => resolve((this.exited = signal ?? code)));
+    });
+  }
+
+  get pid() { return this.child.pid; }
+
+  async ready() {
+    const until = Date.now() + READY_WITHIN_MS;
+    while (Date.now() < until) {
+      if (this.exited !== null) throw new Error(`the gateway ended (${this.exited}) before it was ready:\n${this.log}`);
+      const answer = await fetch(`${this.http}/info`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
+      if (answer?.ok) {
+        this.info = await answer.json();
+        return this;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`the gateway did not answer ${this.http}/info within ${READY_WITHIN_MS} ms:\n${this.log}`);
+  }
+
+  async stop() {
+    if (this.exited === null) {
+      this.child.kill('SIGTERM');
+      const late = setTimeout(() => this.child.kill('SIGKILL'), STOP_WITHIN_MS);
+      await this.exit;
+      clearTimeout(late);
+    }
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Starts a gateway with a configuration folder of its own; `settings` is laid over the defaults of the tests. */
+export async function startGateway(settings = {}, { oracle = ORACLE } = {}) {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'portunus-test-'));
+  const httpPort = await freeTcpPort();
+  const wsPort = await freeTcpPort();
+  const defaults = oracle ? janusSettings(httpPort, wsPort) : await ourSettings(httpPort, wsPort);
+  const files = mergeSettings(defaults, settings);
+  for (const [name, sections] of Object.entries(files)) {
+    await writeFile(path.join(folder, `${name}.jcfg`), writeJcfg(sections));
+  }
+  const [command, ...args] = oracle
+    ? ['janus', '-F', folder, '-C', path.join(folder, 'janus.jcfg')]
+    : [gatewayBinary(), '-F', folder];
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
+  const origin = `http://127.0.0.1:${httpPort}`;
+  const gateway = new Gateway({ child, folder, http: `${origin}/janus`, ws: `ws://127.0.0.1:${wsPort}/`, origin });
+  try {
+    return await gateway.ready();
+  } catch (error) {
+    await gateway.stop();
+    throw error;
+  }
+}
+
+export function gatewayBinary() {
+  const named = process.env.PORTUNUS_BIN;
+  const places = named ? [named] : ['release', 'debug'].map((kind) => path.join(ROOT, 'target', kind, 'portunus'));
+  const found = places.find((place) => existsSync(place));
+  if (!found) throw new Error(`no gateway binary at ${places.join(' or ')}: run "cargo build --release -p portunus"`);
+  return path.resolve(found);
+}
+
+function listeners(httpPort, wsPort) {
+  return {
+    'janus.transport.http': {
+      general: { json: 'compact', base_path: '/janus', http: true, port: httpPort, ip: '127.0.0.1', https: false },
+      admin: { admin_http: false },
+    },
+    'janus.transport.websockets': {
+      general: { json: 'compact', ws: true, ws_port: wsPort, ws_ip: '127.0.0.1', wss: false },
+      admin: { admin_ws: false },
+    },
+    'janus.plugin.echotest': { general: { events: true } },
+  };
+}
+
+async function ourSettings(httpPort, wsPort) {
+  const workers = os.availableParallelism();
+  const first = await freeUdpPorts(workers);
+  return {
+    janus: {
+      general: { debug_level: Number(process.env.GATEWAY_DEBUG ?? 4), session_timeout: 60 },
+      media: { rtp_port_range: `${first}-${first + workers - 1}` },
+      nat: { allow_loopback: true },
+    },
+    ...listeners(httpPort, wsPort),
+  };
+}
+
+function janusSettings(httpPort, wsPort) {
+  const off = (names) => names.map((name) => `libjanus_${name}.so`).join(',');
+  return {
+    janus: {
+      general: { debug_level: Number(process.env.GATEWAY_DEBUG ?? 4), debug_colors: false, session_timeout: 60 },
+      nat: { ice_enforce_list: ADDRESS },
+      plugins: {
+        disable: off(['audiobridge', 'duktape', 'lua', 'nosip', 'recordplay', 'sip', 'streaming', 'textroom',
+          'videocall', 'videoroom', 'voicemail']),
+      },
+      transports: { disable: off(['rabbitmq', 'mqtt', 'nanomsg', 'pfunix']) },
+    },
+    ...listeners(httpPort, wsPort),
+  };
+}
