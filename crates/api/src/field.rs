@@ -74,13 +74,26 @@ impl fmt::Display for FieldError {
     }
 }
 
+impl FieldError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Missing(_) => ErrorCode::MissingMandatoryElement,
+            Self::Type(..) => ErrorCode::InvalidElementType,
+        }
+    }
+
+    /// The error as it is told of a nested object: `JSEP error: missing mandatory element (type)`.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> ApiError {
+        let text = self.to_string();
+        let mut letters = text.chars();
+        let first = letters.next().map(|c| c.to_ascii_lowercase());
+        ApiError::new(self.code(), prefix.chars().chain(first).chain(letters).collect::<String>())
+    }
+}
+
 impl From<FieldError> for ApiError {
     fn from(e: FieldError) -> Self {
-        let code = match e {
-            FieldError::Missing(_) => ErrorCode::MissingMandatoryElement,
-            FieldError::Type(..) => ErrorCode::InvalidElementType,
-        };
-        Self::new(code, e.to_string())
+        Self::new(e.code(), e.to_string())
     }
 }
 

@@ -27,11 +27,19 @@
 mod error;
 mod field;
 mod id;
+mod jsep;
+pub mod reply;
+mod request;
+pub mod token;
+mod trickle;
 
 pub use error::{ApiError, ErrorCode};
 pub use field::{FieldError, Kind, optional, require};
 pub use id::{HandleId, SessionId};
+pub use jsep::{Jsep, JsepKind};
+pub use request::{Refusal, Request, Verb};
 pub use serde_json::{Map, Value, json};
+pub use trickle::{Trickle, Trickled};
 
 /// A JSON object with its keys in the order they were written.
 pub type Object = Map<String, Value>;

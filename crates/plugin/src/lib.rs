@@ -16,7 +16,7 @@ pub mod media;
 
 pub use cx::{Cx, Effect, JsepPlan};
 pub use media::{DataMessage, MediaEvent, RouteEnd};
-pub use portunus_api::{HandleId, Object, SessionId, Value, json};
+pub use portunus_api::{HandleId, JsepKind, Object, SessionId, Value, json};
 pub use portunus_sdp::{Description, Plan};
 
 use std::sync::Arc;
@@ -92,25 +92,6 @@ pub struct RemoteJsep {
     pub e2ee: bool,
     /// Which `rid` stands for the best layer: `true` when they were listed from high to low (the default).
     pub rids_high_first: bool,
-}
-
-/// Offer or answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JsepKind {
-    /// `offer`
-    Offer,
-    /// `answer`
-    Answer,
-}
-
-impl JsepKind {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Offer => "offer",
-            Self::Answer => "answer",
-        }
-    }
 }
 
 /// How a plugin answers a message.
