@@ -1,0 +1,33 @@
+//! The one error type of the crate.
+
+/// Why bytes were refused, or could not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RtpError {
+    /// Fewer bytes than the header announces.
+    #[error("packet is cut short")]
+    Truncated,
+    /// The version field is not 2.
+    #[error("not RTP version 2")]
+    Version,
+    /// The padding count is zero or larger than the payload.
+    #[error("padding does not fit the packet")]
+    Padding,
+    /// Larger than [`crate::packet::MAX_PACKET`].
+    #[error("packet is larger than 1500 bytes")]
+    TooLong,
+    /// The caller's buffer cannot hold the result.
+    #[error("output buffer is too small")]
+    BufferTooSmall,
+    /// An RTCP length field disagrees with the bytes that are there.
+    #[error("RTCP length does not fit")]
+    RtcpLength,
+    /// A field carries a value its specification forbids.
+    #[error("malformed {0}")]
+    Malformed(&'static str),
+    /// A dependency descriptor refers to a structure that was not received.
+    #[error("no dependency structure for this frame")]
+    NoStructure,
+    /// More elements than the named limit of this writer.
+    #[error("too many {0}")]
+    TooMany(&'static str),
+}
