@@ -1,1 +1,28 @@
-//! HTTP long poll, WebSockets, TLS, CORS, access lists and the demo pages
+//! The ways in for signalling: HTTP long poll and WebSockets, plain and over TLS, with CORS, access lists, limits
+//! and the demo pages.
+//!
+//! Invariants:
+//! - Nothing here knows what a session *is*: JSON goes in as [`Inbound`], events come back through [`Mailboxes`].
+//! - Every queue, buffer, wait and count has a named limit in [`Limits`] or [`Times`], and a rule for "full".
+//! - An event leaves its mailbox for good only when its bytes have been handed to the kernel.
+//!
+//! Absent on purpose: HTTP/2, WebSocket compression, client certificates, and any meaning of a request.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+mod counters;
+mod json;
+mod mailbox;
+mod seam;
+mod settings;
+
+pub use counters::{Counter, Counters};
+pub use json::{JsonFormat, Syntax, parse, parse_all};
+pub use mailbox::Mailboxes;
+pub use seam::{Client, Inbound, PollVerdict, Reply, Side};
+pub use settings::{
+    CertificateFiles, Cors, Demo, HttpSettings, Limits, PingPong, Settings, Times, WebSocketSettings,
+};

@@ -1,0 +1,83 @@
+//! Values to text, in the three spellings of Janus' `json` setting.
+
+use portunus_api::Value;
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
+use std::io;
+
+/// How JSON is spelt; the names are those of the `json` setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum JsonFormat {
+    /// Three spaces a level, one member a line.
+    Indented,
+    /// One line, a space after `,` and `:`.
+    Plain,
+    /// No white space: the default since 1.4.1.
+    #[default]
+    Compact,
+}
+
+impl JsonFormat {
+    /// The text of `value`.
+    pub fn write(self, value: &Value) -> String {
+        let mut out = Vec::with_capacity(128);
+        // Writing to memory cannot fail, and every key is a string.
+        let _ = match self {
+            Self::Indented => value
+                .serialize(&mut Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(b"   "))),
+            Self::Plain => value.serialize(&mut Serializer::with_formatter(&mut out, Spaced)),
+            Self::Compact => value.serialize(&mut Serializer::with_formatter(&mut out, CompactFormatter)),
+        };
+        String::from_utf8(out).unwrap_or_default()
+    }
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portunus_api::json;
+
+    #[test]
+    fn the_three_spellings_are_those_of_jansson() {
+        let value = json!({"a": 1, "b": [true, {}], "c": [], "d": {"e": null}, "f": "x/\"\n"});
+        assert_eq!(
+            JsonFormat::Compact.write(&value),
+            r#"{"a":1,"b":[true,{}],"c":[],"d":{"e":null},"f":"x/\"\n"}"#
+        );
+        assert_eq!(
+            JsonFormat::Plain.write(&value),
+            r#"{"a": 1, "b": [true, {}], "c": [], "d": {"e": null}, "f": "x/\"\n"}"#
+        );
+        let indented = [
+            "{",
+            "   \"a\": 1,",
+            "   \"b\": [",
+            "      true,",
+            "      {}",
+            "   ],",
+            "   \"c\": [],",
+            "   \"d\": {",
+            "      \"e\": null",
+            "   },",
+            "   \"f\": \"x/\\\"\\n\"",
+            "}",
+        ];
+        assert_eq!(JsonFormat::Indented.write(&value), indented.join("\n"));
+    }
+}

@@ -1,0 +1,107 @@
+//! What crosses between the transports and whoever owns the sessions.
+
+use crate::mailbox::Outgoing;
+use portunus_api::{SessionId, Value};
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// Who sent a request.
+///
+/// HTTP has no connection that lasts, so all of HTTP is one client; a WebSocket connection is a client of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Client {
+    /// Any HTTP request, whatever its connection.
+    Http,
+    /// One WebSocket connection; numbers are never used twice in a process.
+    Connection(u64),
+}
+
+/// Which of the two APIs a listener serves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    /// The Janus API.
+    Janus,
+    /// The Admin API.
+    Admin,
+}
+
+/// What a transport tells the owner of the sessions.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A request, to be answered once.
+    Request {
+        /// Who asks.
+        client: Client,
+        /// Which API it asks.
+        side: Side,
+        /// The address of the other end of the TCP connection.
+        address: IpAddr,
+        /// Over HTTP a JSON object with the `session_id` and `handle_id` of the path merged in; over WebSockets
+        /// any object or array.
+        body: Value,
+        /// Where the answer goes. Dropping it unanswered closes an HTTP connection without a reply.
+        reply: Reply,
+    },
+    /// A long poll wants to start: secret or token must be checked, and the session's clock is refreshed.
+    Poll {
+        /// The session of the path, never 0.
+        session: SessionId,
+        /// The `apisecret` argument.
+        secret: Option<String>,
+        /// The `token` argument.
+        token: Option<String>,
+        /// May it wait?
+        reply: oneshot::Sender<PollVerdict>,
+    },
+    /// A connection-oriented client has gone. Sent once, after the last of its requests.
+    Gone {
+        /// Which one.
+        client: Client,
+    },
+}
+
+/// Whether a long poll may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PollVerdict {
+    /// It may.
+    Ok,
+    /// Wrong secret or token: an empty 403.
+    Forbidden,
+    /// No such session: an empty 404.
+    NotFound,
+}
+
+/// The way back for the one answer to a request.
+///
+/// For a WebSocket the answer joins the connection's outgoing queue, so replies and events leave in exactly the
+/// order in which they were given to the transport.
+#[derive(Debug)]
+pub struct Reply(Way);
+
+#[derive(Debug)]
+enum Way {
+    Once(oneshot::Sender<Value>),
+    // The permit counts the requests in flight of one connection; it ends with the reply.
+    Queue(Arc<Outgoing>, #[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit),
+}
+
+impl Reply {
+    /// A reply that somebody in this process awaits.
+    pub fn channel() -> (Self, oneshot::Receiver<Value>) {
+        let (tx, rx) = oneshot::channel();
+        (Self(Way::Once(tx)), rx)
+    }
+
+    /// Answers. An asker that has gone is no error.
+    pub fn send(self, answer: Value) {
+        match self.0 {
+            Way::Once(tx) => drop(tx.send(answer)),
+            Way::Queue(outgoing, _) => drop(outgoing.push(None, answer)),
+        }
+    }
+
+    pub(crate) fn queued(outgoing: Arc<Outgoing>, permit: OwnedSemaphorePermit) -> Self {
+        Self(Way::Queue(outgoing, permit))
+    }
+}
