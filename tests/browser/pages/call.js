@@ -8,6 +8,7 @@ window.call = (() => {
   let janus = null;
   let handle = null;
   let answers = [];
+  let held = null;
 
   const note = (kind, detail = {}) => events.push({ at: Math.round(performance.now()), kind, ...detail });
 
@@ -72,16 +73,17 @@ window.call = (() => {
 
   /**
    * Offers, sends the offer with `body`, applies the answer. `munge` names a change of the offer (see `munges`);
-   * `relayPort` sends our media to that port instead of the gateway's.
+   * `relayPort` sends our media to that port instead of the gateway's; `holdAnswer` leaves the answer to `applyAnswer`.
    */
-  async function offer({ tracks, body = {}, trickle = true, munge, relayPort, iceRestart = false }) {
+  async function offer({ tracks, body = {}, trickle = true, munge, relayPort, holdAnswer = false, iceRestart = false }) {
     const sent = {};
     const jsep = await within(15000, 'createOffer', (success, error) => handle.createOffer({
       tracks,
       trickle,
       iceRestart,
       customizeSdp: (own) => { if (munge) own.sdp = munges[munge](own.sdp); },
-      success,
+      // Without trickle the first call of `success` is empty: the description follows with its candidates.
+      success: (own) => { if (own) success(own); },
       error,
     }));
     sent.offer = jsep.sdp;
@@ -91,8 +93,14 @@ window.call = (() => {
     });
     sent.answer = answer.sdp;
     if (relayPort) answer.sdp = redirected(answer.sdp, relayPort);
-    await within(10000, 'setRemoteDescription', (success, error) => handle.handleRemoteJsep({ jsep: answer, success, error }));
+    held = answer;
+    if (!holdAnswer) await applyAnswer();
     return sent;
+  }
+
+  function applyAnswer() {
+    const jsep = held;
+    return within(10000, 'setRemoteDescription', (success, error) => handle.handleRemoteJsep({ jsep, success, error }));
   }
 
   /** Sends a body without a jsep; ends when the gateway has acknowledged it. */
@@ -223,5 +231,5 @@ window.call = (() => {
     return fetch(url, options);
   }
 
-  return { events, open, offer, message, data, hangup, detach, destroy, picture, stats, connection: () => handle.webrtcStuff.pc };
+  return { events, open, offer, applyAnswer, message, data, hangup, detach, destroy, picture, stats, connection: () => handle.webrtcStuff.pc };
 })();

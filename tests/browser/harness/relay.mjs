@@ -1,0 +1,139 @@
+// A UDP relay between one browser and the gateway that loses packets by a seed: the same seed and the same traffic
+// lose the same packets. Connectivity checks and DTLS pass; RTP and RTCP are lost alike, both ways.
+//
+// Media passes sealed, but the RTP header is in the clear, so the relay knows what it dropped: by SSRC and sequence
+// number, and whether the same number came again later.
+
+import dgram from 'node:dgram';
+
+const LARGE_BUFFER = 4 * 1024 * 1024;
+
+/** Starts a relay to `target` (`{address, port}`), losing `share` of the media each way. */
+export async function startRelay({ target, share, seed, address = '127.0.0.1' }) {
+  const relay = new Relay(target, share, seed);
+  await relay.listen(address);
+  return relay;
+}
+
+class Relay {
+  constructor(target, share, seed) {
+    this.target = target;
+    this.share = share;
+    this.up = new Direction(seed);
+    this.down = new Direction(seed ^ 0x5bd1e995);
+    this.legs = new Map();
+    this.front = socket();
+    this.front.on('message', (packet, from) => this.#fromBrowser(packet, from));
+  }
+
+  async listen(address) {
+    await bound(this.front, address);
+    this.address = address;
+    this.port = this.front.address().port;
+  }
+
+  #fromBrowser(packet, from) {
+    const key = `${from.address}:${from.port}`;
+    let leg = this.legs.get(key);
+    if (!leg) {
+      leg = { socket: socket(), waiting: [] };
+      this.legs.set(key, leg);
+      leg.socket.on('message', (answer) => {
+        if (!this.down.loses(answer, this.share)) this.front.send(answer, from.port, from.address);
+      });
+      leg.ready = bound(leg.socket, this.address);
+    }
+    if (this.up.loses(packet, this.share)) return;
+    leg.ready.then(() => leg.socket.send(packet, this.target.port, this.target.address), () => {});
+  }
+
+  stop() {
+    for (const leg of this.legs.values()) leg.socket.close();
+    this.front.close();
+  }
+}
+
+/** One way through the relay: decides what is lost and keeps account by SSRC. */
+class Direction {
+  constructor(seed) {
+    this.random = mulberry32(seed);
+    this.streams = new Map();
+    this.control = { passed: 0, lost: 0 };
+    this.paused = false;
+  }
+
+  loses(packet, share) {
+    if (!isMedia(packet)) return false;
+    const lost = !this.paused && this.random() < share;
+    if (isControl(packet)) {
+      this.control[lost ? 'lost' : 'passed'] += 1;
+      return lost;
+    }
+    this.#account(packet, lost);
+    return lost;
+  }
+
+  #account(packet, lost) {
+    const ssrc = packet.readUInt32BE(8);
+    const sequence = packet.readUInt16BE(2);
+    let stream = this.streams.get(ssrc);
+    if (!stream) {
+      stream = { ssrc, packets: 0, lost: 0, highest: sequence, first: sequence, missing: new Set(), seen: new Set() };
+      this.streams.set(ssrc, stream);
+    }
+    const index = unwrapped(sequence, stream.highest);
+    stream.highest = Math.max(stream.highest, index);
+    stream.packets += 1;
+    stream.seen.add(index);
+    if (lost) {
+      stream.lost += 1;
+      if (!stream.arrived?.has(index)) stream.missing.add(index);
+    } else {
+      stream.missing.delete(index);
+      (stream.arrived ??= new Set()).add(index);
+    }
+  }
+
+  /** What happened to a stream: offered and dropped packets, numbers that never came, numbers never got through. */
+  of(ssrc) {
+    const stream = this.streams.get(ssrc);
+    if (!stream) throw new Error(`the relay saw no packet of SSRC ${ssrc}: ${[...this.streams.keys()]}`);
+    const span = stream.highest - Math.min(...stream.seen) + 1;
+    return {
+      packets: stream.packets,
+      lost: stream.lost,
+      neverSent: span - stream.seen.size,
+      neverThrough: stream.missing.size,
+    };
+  }
+}
+
+const isMedia = (packet) => packet.length >= 8 && packet[0] >= 128 && packet[0] < 192;
+const isControl = (packet) => packet[1] >= 192 && packet[1] < 224;
+
+function unwrapped(sequence, near) {
+  const distance = (sequence - (near & 0xffff) + 0x10000) & 0xffff;
+  return near + (distance < 0x8000 ? distance : distance - 0x10000);
+}
+
+function mulberry32(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+function socket() {
+  return dgram.createSocket({ type: 'udp4', recvBufferSize: LARGE_BUFFER, sendBufferSize: LARGE_BUFFER });
+}
+
+function bound(endpoint, address) {
+  return new Promise((resolve, reject) => {
+    endpoint.once('error', reject);
+    endpoint.bind(0, address, resolve);
+  });
+}

@@ -1,0 +1,11 @@
+// Every behaviour, in one process and one browser, one after the other.
+
+import './echo.mjs';
+import './codecs.mjs';
+import './simulcast.mjs';
+import './svc.mjs';
+import './data-channel.mjs';
+import './ice.mjs';
+import './switches.mjs';
+import './renegotiation.mjs';
+import './hangup.mjs';
