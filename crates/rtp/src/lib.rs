@@ -29,8 +29,15 @@
 pub mod codec;
 pub mod error;
 pub mod extension;
+pub mod layers;
+pub mod mapping;
 mod num;
 pub mod packet;
+pub mod receive;
+pub mod rtcp;
+pub mod store;
+pub mod twcc;
+mod window;
 pub mod write;
 
 pub use error::RtpError;

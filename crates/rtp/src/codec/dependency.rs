@@ -184,6 +184,16 @@ impl DependencyReader {
         self.structure.as_deref()
     }
 
+    /// Whether a receiver of lower temporal layers may go up to this frame's layer at this frame.
+    #[must_use]
+    pub fn may_enter(&self, frame: &DependencyFrame) -> bool {
+        let targets = self.structure().map(DependencyStructure::targets).unwrap_or_default();
+        (0u8..).zip(targets).any(|(index, target)| {
+            (target.spatial, target.temporal) == (frame.spatial, frame.temporal)
+                && frame.indications.get(index) == Indication::Switch
+        })
+    }
+
     /// Reads one extension value.
     ///
     /// # Errors

@@ -279,6 +279,7 @@ impl PayloadInspector {
             info.frame_start = Some(frame.start);
             info.frame_end = frame.end;
             info.layer = Some(Layer { spatial: frame.spatial, temporal: frame.temporal });
+            info.switch_up = self.dependency.may_enter(&frame);
             info.dependency = Some(frame);
         }
         info
