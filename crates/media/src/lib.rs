@@ -1,1 +1,4 @@
 //! The media engine: workers, sockets, ICE, DTLS, SRTP, SCTP, peers and routes
+
+mod certificate;
+mod dtls;
