@@ -20,4 +20,6 @@ ip -n "$space" link add media0 type veth peer name media1
 ip -n "$space" addr add "$address/24" dev media0
 ip -n "$space" link set media0 up
 ip -n "$space" link set media1 up
+# Firefox gathers candidates only where a default route is.
+ip -n "$space" route add default via 10.77.0.2 dev media0
 GATEWAY_ADDRESS=$address ip netns exec "$space" "$@"

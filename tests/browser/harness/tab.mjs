@@ -60,11 +60,11 @@ export class Tab {
       (event) => event.kind === k && Object.entries(f).every(([name, value]) => event[name] === value)) ?? null, [kind, fields]);
   }
 
-  /** Ends when the remote video shows a decoded picture that is not one flat colour. */
+  /** Ends when the remote video shows a decoded picture: not one flat colour, or one that changes. */
   seesVideo(ms = 15_000) {
     return this.until('remote video', ms, () => {
       const now = window.call.picture();
-      return now.spread > 5 ? now : null;
+      return now.spread > 5 || now.moved > 5 ? now : null;
     });
   }
 

@@ -67,6 +67,7 @@ window.call = (() => {
     note('remote', { track: track.kind, mid, on, reason: metadata ? metadata.reason : undefined });
     if (!on) return;
     const element = document.getElementById(track.kind === 'video' ? 'remote' : 'sound');
+    if (element.srcObject && element.srcObject.getTracks()[0] === track) return;
     element.srcObject = new MediaStream([track]);
     element.play().catch((error) => note('play', { error: error.message }));
   }
@@ -128,20 +129,32 @@ window.call = (() => {
 
   // --- what is seen ---
 
-  /** The remote picture: its size, and how unlike each other its points are (0 is one flat colour). */
+  let firstColour = null;
+
+  /**
+   * The remote picture: its size, how unlike each other its points are (`spread`, 0 is one flat colour), and how far
+   * its mean colour has moved since it was first looked at (`moved`; Firefox's fake camera is a flat, changing colour).
+   */
   function picture() {
     const video = document.getElementById('remote');
     const { videoWidth: width, videoHeight: height } = video;
-    if (!width || video.readyState < 2) return { width: 0, height: 0, spread: 0 };
+    if (!width || video.readyState < 2) return { width: 0, height: 0, spread: 0, moved: 0 };
     const canvas = new OffscreenCanvas(64, 48);
     const context = canvas.getContext('2d', { willReadFrequently: true });
     context.drawImage(video, 0, 0, 64, 48);
     const { data: bytes } = context.getImageData(0, 0, 64, 48);
+    const points = bytes.length / 4;
+    const colour = [0, 0, 0];
     const grey = [];
-    for (let i = 0; i < bytes.length; i += 4) grey.push((bytes[i] + bytes[i + 1] + bytes[i + 2]) / 3);
-    const mean = grey.reduce((sum, v) => sum + v, 0) / grey.length;
-    const spread = Math.sqrt(grey.reduce((sum, v) => sum + (v - mean) ** 2, 0) / grey.length);
-    return { width, height, spread: Math.round(spread) };
+    for (let i = 0; i < bytes.length; i += 4) {
+      for (let c = 0; c < 3; c += 1) colour[c] += bytes[i + c] / points;
+      grey.push((bytes[i] + bytes[i + 1] + bytes[i + 2]) / 3);
+    }
+    const mean = grey.reduce((sum, v) => sum + v, 0) / points;
+    const spread = Math.round(Math.sqrt(grey.reduce((sum, v) => sum + (v - mean) ** 2, 0) / points));
+    firstColour ??= colour;
+    const moved = Math.round(Math.max(...colour.map((v, c) => Math.abs(v - firstColour[c]))));
+    return { width, height, spread, moved };
   }
 
   /** What getStats says, one object per stream: `{at, in: {audio, video}, out: {audio, video: [..]}, far, pair}`. */

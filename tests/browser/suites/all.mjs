@@ -9,3 +9,6 @@ import './ice.mjs';
 import './switches.mjs';
 import './renegotiation.mjs';
 import './hangup.mjs';
+import './loss.mjs';
+import './stock-page.mjs';
+import './firefox.mjs';
