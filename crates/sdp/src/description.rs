@@ -104,8 +104,8 @@ pub struct Media {
     pub cname: Option<String>,
     /// rid lines in their order.
     pub rids: Vec<Rid>,
-    /// The simulcast line.
-    pub simulcast: Option<SimulcastLine>,
+    /// The `a=simulcast` line; [`Media::simulcast`] is what to use.
+    pub simulcast_line: Option<SimulcastLine>,
     /// SCTP parameters of a data m-line.
     pub sctp: Option<Sctp>,
     /// `a=bundle-only`
@@ -155,21 +155,16 @@ impl Media {
         Some(Simulcast { rids: Vec::new(), ssrcs })
     }
 
-    /// The rids the peer sends, in the order of the offer, at most [`MAX_SUBSTREAMS`].
+    /// The rids the peer sends, at most [`MAX_SUBSTREAMS`], in the order of the rid lines (as Janus takes them; RFC
+    /// 8853 gives the order of neither line a meaning). Rids that a simulcast line leaves out are left out.
     pub fn send_rids(&self) -> Vec<&str> {
-        let declared = |id: &str| {
-            self.rids.iter().find(|r| r.direction == RidDirection::Send && r.id == id).map(|r| r.id.as_str())
-        };
-        let listed: Vec<&str> = match &self.simulcast {
-            Some(line) if !line.send.is_empty() => line.send.iter().filter_map(|id| declared(id)).collect(),
-            _ => self
-                .rids
-                .iter()
-                .filter(|r| r.direction == RidDirection::Send)
-                .map(|r| r.id.as_str())
-                .collect(),
-        };
-        listed.into_iter().take(MAX_SUBSTREAMS).collect()
+        let listed = self.simulcast_line.as_ref().map(|line| line.send.as_slice()).unwrap_or_default();
+        self.rids
+            .iter()
+            .filter(|r| r.direction == RidDirection::Send && (listed.is_empty() || listed.contains(&r.id)))
+            .map(|r| r.id.as_str())
+            .take(MAX_SUBSTREAMS)
+            .collect()
     }
 
     /// The SSRCs of the peer's media with those of their retransmissions, in the order of substreams.

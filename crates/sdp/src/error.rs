@@ -1,7 +1,7 @@
 //! What can be wrong with a description.
 
-/// Why a description or a candidate was refused. [`Error::janus_text`] is the text of Janus' error 465.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a description or a candidate was refused. [`Error::janus_text`] is the reason of Janus' error 465.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The text does not begin with `v=`.
     #[error("Invalid SDP (doesn't start with v=)")]
@@ -13,7 +13,7 @@ pub enum Error {
     #[error("no {0} for the first m-line")]
     NoTransport(&'static str),
     /// A limit of [`crate::limits`] is exceeded.
-    #[error("more than {limit} {what}")]
+    #[error("Invalid SDP (more than {limit} {what})")]
     TooLarge {
         /// What there is too much of.
         what: &'static str,
@@ -21,12 +21,14 @@ pub enum Error {
         limit: usize,
     },
     /// A line that cannot be read.
-    #[error("line {line}: {what}")]
+    #[error("{what}: {text}")]
     Malformed {
         /// Its number, counted from 1.
         line: usize,
         /// What is wrong with it.
         what: &'static str,
+        /// Its beginning, without control characters.
+        text: String,
     },
     /// A candidate text that cannot be read.
     #[error("invalid candidate: {0}")]
@@ -35,14 +37,10 @@ pub enum Error {
 
 impl Error {
     /// The reason of the 465 error a client gets for it.
-    pub fn janus_text(&self) -> &'static str {
+    pub fn janus_text(&self) -> String {
         match self {
-            Error::NotSdp => "Invalid SDP (doesn't start with v=)",
-            Error::MissingLines => "Missing mandatory lines (o=, s= or m=)",
-            Error::NoTransport(_)
-            | Error::TooLarge { .. }
-            | Error::Malformed { .. }
-            | Error::Candidate(_) => "Error processing SDP",
+            Error::NoTransport(_) | Error::Candidate(_) => "Error processing SDP".to_owned(),
+            other => other.to_string(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The way through this crate is always the same:
 //!
 //! 1. [`Description::parse`] turns the client's SDP into a [`Description`] (bounded, no control characters);
-//! 2. a plugin makes a [`Plan`] of it or of nothing;
+//! 2. a plugin makes a [`Plan`] of it ([`Plan::answer`], [`Plan::relay`]) or of nothing ([`Plan::offer`]);
 //! 3. the worker that owns the peer supplies a [`LocalTransport`] (credentials, candidates, SSRCs);
 //! 4. [`write()`] turns plan and transport into text; [`negotiate()`] tells the worker what was agreed.
 //!
@@ -34,20 +34,28 @@
 #![warn(missing_docs)]
 
 mod candidate;
+mod codec;
 mod description;
 mod error;
 pub mod ext;
 pub mod limits;
 mod local;
+mod negotiate;
+mod parse;
 mod plan;
+mod text;
 mod value;
+mod write;
 
 pub use candidate::{Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType};
+pub use codec::{Codec, RED_PAYLOAD_TYPE, TELEPHONE_EVENT_PAYLOAD_TYPE};
 pub use description::{Description, Media, RemoteTransport, Simulcast};
 pub use error::Error;
 pub use local::{LocalSsrc, LocalTransport};
-pub use plan::{Kind, Plan, PlanMedia};
+pub use negotiate::{Negotiated, NegotiatedPayload, negotiate};
+pub use plan::{AnswerDirections, AnswerOptions, Kind, Layout, OfferCodec, OfferMedia, Plan, PlanMedia};
 pub use value::{
     Bandwidth, Direction, Extension, Fingerprint, HashFunction, MediaKind, Msid, Origin, Payload, Rid,
     RidDirection, RidOrder, Sctp, Setup, SimulcastLine, SsrcGroup, SsrcSemantics,
 };
+pub use write::write;

@@ -43,3 +43,9 @@ pub const MAX_BUNDLE: usize = MAX_MEDIA;
 pub const MAX_CANDIDATE_BYTES: usize = 1_024;
 /// ICE username fragment and password (RFC 8839 section 5.4). A longer one is refused.
 pub const MAX_ICE_CREDENTIAL: usize = 256;
+/// Characters of a name that is one word (protocol, codec, msid, cname, URI). A longer one is dropped with its line.
+pub const MAX_WORD: usize = 256;
+/// Words after the protocol of an m-line that are kept.
+pub const MAX_FORMATS: usize = MAX_PAYLOADS;
+/// Bytes of an unreadable line that its error shows.
+pub const MAX_SHOWN: usize = 80;

@@ -3,7 +3,14 @@
 //! A plan knows codecs, directions and names; credentials, candidates and SSRCs come from the worker as a
 //! [`crate::LocalTransport`]. Texts may come from anywhere: writing leaves out control characters.
 
-use crate::{Bandwidth, Direction, Extension, MediaKind, Msid, Origin, Payload, Sctp};
+mod answer;
+mod offer;
+mod relay;
+
+pub use answer::{AnswerDirections, AnswerOptions};
+pub use offer::{OfferCodec, OfferMedia};
+
+use crate::{Bandwidth, Codec, Direction, Extension, MediaKind, Msid, Origin, Payload, Sctp};
 
 /// Which side of the exchange a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +46,18 @@ pub struct Plan {
     pub affinity: Option<String>,
 }
 
+impl Plan {
+    /// The codec chosen for an m-line: the first payload that is one (red and telephone-event are none).
+    pub fn codec(&self, mindex: usize) -> Option<Codec> {
+        self.media.get(mindex).and_then(PlanMedia::codec)
+    }
+
+    /// The m-line with this mid.
+    pub fn by_mid(&self, mid: &str) -> Option<&PlanMedia> {
+        self.media.iter().find(|m| m.mid == mid)
+    }
+}
+
 /// One m-line of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanMedia {
@@ -56,7 +75,7 @@ pub struct PlanMedia {
     pub payloads: Vec<Payload>,
     /// Header extensions.
     pub extensions: Vec<Extension>,
-    /// `a=msid`; `None` is written as Janus' `janus janus<index>`.
+    /// `a=msid`; `None` is written as Janus' `janus janus<mid>`.
     pub msid: Option<Msid>,
     /// rids we receive, in the offer's order.
     pub rids: Vec<String>,
@@ -66,4 +85,64 @@ pub struct PlanMedia {
     pub bandwidth: Vec<Bandwidth>,
     /// Further attributes as `name` or `name:value`, passed on from another peer's description.
     pub attributes: Vec<String>,
+    /// Order of the codec lines.
+    pub layout: Layout,
+}
+
+impl PlanMedia {
+    /// An m-line with nothing in it, accepted.
+    pub fn new(kind: MediaKind, mid: impl Into<String>, protocol: impl Into<String>) -> Self {
+        PlanMedia {
+            kind,
+            mid: mid.into(),
+            protocol: protocol.into(),
+            accepted: true,
+            direction: Direction::Inactive,
+            payloads: Vec::new(),
+            extensions: Vec::new(),
+            msid: None,
+            rids: Vec::new(),
+            sctp: None,
+            bandwidth: Vec::new(),
+            attributes: Vec::new(),
+            layout: Layout::FmtpFirst,
+        }
+    }
+
+    /// Its codec: the first payload that is one.
+    pub fn codec(&self) -> Option<Codec> {
+        self.payloads.iter().find_map(Codec::of)
+    }
+
+    /// opus/red is among its payloads.
+    pub fn has_red(&self) -> bool {
+        self.payloads.iter().any(|p| p.is("red"))
+    }
+
+    /// Makes it a rejected m-line.
+    pub fn reject(&mut self) {
+        self.accepted = false;
+        self.direction = Direction::Inactive;
+        self.payloads.clear();
+        self.extensions.clear();
+        self.rids.clear();
+        self.attributes.clear();
+    }
+
+    /// It is written with a port. The first m-line always is, even rejected, since it carries the transport (Janus
+    /// does so for audio and video).
+    pub(crate) fn has_port(&self, index: usize) -> bool {
+        self.accepted || (index == 0 && self.kind.is_rtp())
+    }
+}
+
+/// Order of the codec lines of an m-line. Peers do not care; people who compare with Janus do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// rtpmap, rtcp-fb, fmtp, transport-cc, extmap: answers whose fmtp we made.
+    FmtpFirst,
+    /// rtpmap, rtcp-fb, extmap, fmtp: own offers, and answers that copy the offered fmtp.
+    FmtpLast,
+    /// extmap, other attributes, then every payload with its lines: descriptions that are passed on.
+    Relayed,
 }

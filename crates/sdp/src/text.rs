@@ -1,0 +1,82 @@
+//! The only way bytes get into a written description.
+//!
+//! Every value goes through [`Text::text`] or [`Text::word`], which leave out control characters (and, for words,
+//! white space): no value can end its line or its field. Nothing else appends.
+
+use std::fmt::{Display, Write};
+
+use crate::limits::{MAX_LINE_BYTES, MAX_WORD};
+
+/// A description being written.
+#[derive(Default)]
+pub(crate) struct Text {
+    out: String,
+}
+
+impl Text {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Text { out: String::with_capacity(bytes) }
+    }
+
+    /// Text of this program.
+    pub(crate) fn fixed(&mut self, text: &'static str) -> &mut Self {
+        self.out.push_str(text);
+        self
+    }
+
+    /// A number, address, candidate: something whose text has no control characters by its type.
+    pub(crate) fn shown(&mut self, value: impl Display) -> &mut Self {
+        let _ = write!(Filter { out: &mut self.out, left: MAX_LINE_BYTES, spaces: true }, "{value}");
+        self
+    }
+
+    /// A value that may hold spaces.
+    pub(crate) fn text(&mut self, value: &str) -> &mut Self {
+        let _ = Filter { out: &mut self.out, left: MAX_LINE_BYTES, spaces: true }.write_str(value);
+        self
+    }
+
+    /// A value that is one word.
+    pub(crate) fn word(&mut self, value: &str) -> &mut Self {
+        let _ = Filter { out: &mut self.out, left: MAX_WORD, spaces: false }.write_str(value);
+        self
+    }
+
+    /// Ends the line.
+    pub(crate) fn end(&mut self) {
+        self.out.push_str("\r\n");
+    }
+
+    /// A whole fixed line.
+    pub(crate) fn line(&mut self, text: &'static str) {
+        self.fixed(text).end();
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.out
+    }
+}
+
+struct Filter<'a> {
+    out: &'a mut String,
+    left: usize,
+    spaces: bool,
+}
+
+impl Write for Filter<'_> {
+    fn write_str(&mut self, value: &str) -> std::fmt::Result {
+        // U+2028 and U+2029 end a line for some readers, JavaScript among them in the past.
+        let kept = |c: &char| {
+            let ends_line = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+            !ends_line && (self.spaces || !c.is_whitespace())
+        };
+        for c in value.chars().filter(kept) {
+            self.left = self.left.saturating_sub(c.len_utf8());
+            if self.left == 0 {
+                break;
+            }
+            self.out.push(c);
+        }
+        Ok(())
+    }
+}
