@@ -1,4 +1,52 @@
-//! The media engine: workers, sockets, ICE, DTLS, SRTP, SCTP, peers and routes
+//! The media engine: workers, sockets, ICE, DTLS, SRTP, SCTP, peers and routes.
+//!
+//! Control tells it what it wants by [`MediaCommand`](portunus_plugin::media::MediaCommand) and hears of it by
+//! [`MediaEvent`](portunus_plugin::media::MediaEvent); the two share nothing else. A packet is read, opened,
+//! chosen, rewritten, sealed and sent on one thread: `worker` is the loop, `peer` what happens to one
+//! PeerConnection, `socket` the system calls.
+//!
+//! Absent on purpose: an async runtime, locks on the packet path, files, name look-ups on a worker.
 
-mod certificate;
+#![warn(missing_docs)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::as_conversions
+    )
+)]
+
+mod addresses;
+#[cfg(feature = "bench")]
+pub mod bench;
+pub mod certificate;
+mod clock;
 mod dtls;
+mod egress;
+mod engine;
+mod ice;
+mod mdns;
+mod peer;
+mod random;
+mod reflexive;
+#[path = "sctp_tmp.rs"]
+mod sctp;
+mod settings;
+mod socket;
+mod tcp;
+mod wheel;
+mod worker;
+
+pub use certificate::Certificate;
+pub use engine::{Engine, Error, MAX_WORKERS};
+pub use settings::Settings;

@@ -1,0 +1,219 @@
+//! Which of the machine's addresses peers may use, and the candidates that advertise them.
+
+use crate::settings::Settings;
+use crate::socket::InterfaceAddress;
+use portunus_sdp::{Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Addresses of one machine that are used at most; a machine with more has them for other reasons.
+const MAX_ADDRESSES: usize = 16;
+
+/// Type preferences (RFC 8445 section 5.1.2.1); with [`LOCAL_PREFERENCE`] a host candidate gets the priority
+/// 2015363327 that Janus' do.
+const HOST: u32 = 120;
+const HOST_TCP: u32 = 105;
+const SERVER_REFLEXIVE: u32 = 100;
+const LOCAL_PREFERENCE: u32 = 8192;
+
+/// The addresses to listen on, best first.
+pub(crate) fn usable(all: &[InterfaceAddress], settings: &Settings) -> Vec<IpAddr> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    for a in all {
+        if is_wanted(a, settings) && !found.contains(&a.ip) {
+            found.push(a.ip);
+        }
+    }
+    // IPv4 first, loopback last: the first address is the one in c= and o= lines.
+    found.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6()));
+    found.truncate(MAX_ADDRESSES);
+    found
+}
+
+fn is_wanted(a: &InterfaceAddress, settings: &Settings) -> bool {
+    let matches = |list: &[String]| {
+        let ip = a.ip.to_string();
+        list.iter().any(|prefix| !prefix.is_empty() && (a.name.starts_with(prefix) || ip.starts_with(prefix)))
+    };
+    let family = match a.ip {
+        IpAddr::V4(ip) => !ip.is_link_local() && !ip.is_unspecified(),
+        IpAddr::V6(ip) => settings.ipv6 && (settings.ipv6_link_local || !ip.is_unicast_link_local()),
+    };
+    if !family || (a.ip.is_loopback() && !settings.allow_loopback) {
+        return false;
+    }
+    if settings.ice_enforce.is_empty() {
+        !matches(&settings.ice_ignore)
+    } else {
+        matches(&settings.ice_enforce)
+    }
+}
+
+/// The address for c= and o= lines.
+pub(crate) fn sdp_address(used: &[IpAddr], settings: &Settings) -> IpAddr {
+    settings
+        .nat_1_1_mapping
+        .first()
+        .copied()
+        .or(settings.sdp_address)
+        .or_else(|| used.first().copied())
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// A local address as peers see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Advertised {
+    /// Where our socket is bound.
+    pub(crate) local: SocketAddr,
+    /// What a STUN server saw of it.
+    pub(crate) reflexive: Option<SocketAddr>,
+    /// TCP, not UDP.
+    pub(crate) tcp: bool,
+}
+
+/// The candidates for these sockets.
+pub(crate) fn candidates(sockets: &[Advertised], settings: &Settings) -> Vec<Candidate> {
+    let mut out: Vec<Candidate> = Vec::new();
+    for (i, socket) in sockets.iter().enumerate() {
+        let order = u32::try_from(i).unwrap_or(u32::MAX).min(LOCAL_PREFERENCE - 1);
+        let local = socket.local;
+        let mapped: Vec<IpAddr> = settings
+            .nat_1_1_mapping
+            .iter()
+            .copied()
+            .filter(|ip| ip.is_ipv4() == local.is_ipv4() && !local.ip().is_loopback())
+            .collect();
+        let kind = if socket.tcp { HOST_TCP } else { HOST };
+        let preference = LOCAL_PREFERENCE - order;
+        for ip in &mapped {
+            push(
+                &mut out,
+                candidate(
+                    CandidateKind::Host,
+                    kind,
+                    preference,
+                    SocketAddr::new(*ip, local.port()),
+                    socket.tcp,
+                ),
+            );
+        }
+        if mapped.is_empty() || settings.keep_private_host {
+            push(&mut out, candidate(CandidateKind::Host, kind, preference, local, socket.tcp));
+        }
+        if let Some(address) =
+            socket.reflexive.filter(|a| *a != local && mapped.is_empty() && !settings.ice_lite)
+        {
+            let mut c = candidate(CandidateKind::Srflx, SERVER_REFLEXIVE, preference, address, socket.tcp);
+            c.related = Some(local);
+            push(&mut out, c);
+        }
+    }
+    out
+}
+
+fn push(out: &mut Vec<Candidate>, mut c: Candidate) {
+    let same = |o: &Candidate| o.address == c.address && o.port == c.port && o.transport == c.transport;
+    if !out.iter().any(same) {
+        c.foundation = (out.len() + 1).to_string();
+        out.push(c);
+    }
+}
+
+fn candidate(kind: CandidateKind, preference: u32, local: u32, address: SocketAddr, tcp: bool) -> Candidate {
+    Candidate {
+        foundation: String::new(),
+        component: 1,
+        transport: if tcp { CandidateTransport::Tcp(TcpType::Passive) } else { CandidateTransport::Udp },
+        priority: (preference << 24) | (local << 8) | 255,
+        address: CandidateAddress::Ip(address.ip()),
+        port: address.port(),
+        kind,
+        related: None,
+        ufrag: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::{Certificate, KeyKind};
+    use std::time::SystemTime;
+
+    fn settings() -> Settings {
+        Settings::new(Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).unwrap())
+    }
+
+    fn interfaces() -> Vec<InterfaceAddress> {
+        [
+            ("lo", "127.0.0.1"),
+            ("lo", "::1"),
+            ("eth0", "fe80::1"),
+            ("eth0", "2001:db8::1"),
+            ("eth0", "10.0.0.5"),
+            ("vmnet1", "10.9.0.1"),
+            ("docker0", "172.17.0.1"),
+        ]
+        .into_iter()
+        .map(|(name, ip)| InterfaceAddress { name: name.to_owned(), ip: ip.parse().unwrap() })
+        .collect()
+    }
+
+    fn used(s: &Settings) -> Vec<String> {
+        usable(&interfaces(), s).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn by_default_there_is_no_loopback_no_ipv6_and_no_vmnet() {
+        assert_eq!(used(&settings()), ["10.0.0.5", "172.17.0.1"]);
+    }
+
+    #[test]
+    fn settings_widen_and_narrow_the_choice() {
+        let mut s = settings();
+        s.ipv6 = true;
+        s.allow_loopback = true;
+        assert_eq!(used(&s), ["10.0.0.5", "172.17.0.1", "2001:db8::1", "127.0.0.1", "::1"]);
+        s.ipv6_link_local = true;
+        assert!(used(&s).contains(&"fe80::1".to_owned()));
+        s.ice_ignore.push("docker".to_owned());
+        assert!(!used(&s).contains(&"172.17.0.1".to_owned()));
+        s.ice_enforce = vec!["vmnet1".to_owned(), "10.0.".to_owned()];
+        assert_eq!(used(&s), ["10.0.0.5", "10.9.0.1"]);
+    }
+
+    fn texts(s: &Settings) -> Vec<String> {
+        let local = "10.0.0.5:10000".parse().unwrap();
+        let reflexive = Some("192.0.2.7:61000".parse().unwrap());
+        candidates(&[Advertised { local, reflexive, tcp: false }], s)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn host_and_reflexive_candidates_have_janus_priorities() {
+        assert_eq!(
+            texts(&settings()),
+            [
+                "candidate:1 1 udp 2015363327 10.0.0.5 10000 typ host",
+                "candidate:2 1 udp 1679819007 192.0.2.7 61000 typ srflx raddr 10.0.0.5 rport 10000",
+            ]
+        );
+    }
+
+    #[test]
+    fn mapping_replaces_the_host_address_or_stands_beside_it() {
+        let mut s = settings();
+        s.nat_1_1_mapping = vec!["203.0.113.1".parse().unwrap(), "203.0.113.2".parse().unwrap()];
+        assert_eq!(
+            texts(&s),
+            [
+                "candidate:1 1 udp 2015363327 203.0.113.1 10000 typ host",
+                "candidate:2 1 udp 2015363327 203.0.113.2 10000 typ host",
+            ]
+        );
+        assert_eq!(sdp_address(&["10.0.0.5".parse().unwrap()], &s).to_string(), "203.0.113.1");
+        s.keep_private_host = true;
+        assert_eq!(texts(&s).len(), 3);
+        assert!(texts(&s)[2].contains(" 10.0.0.5 10000 typ host"));
+    }
+}

@@ -1,0 +1,267 @@
+//! The control side of the engine: starts the workers, decides which worker a handle's peer lives on, and
+//! passes commands on.
+
+use crate::addresses;
+use crate::dtls::{DtlsConfig, DtlsSettings};
+use crate::settings::Settings;
+use crate::socket::{UdpSocket, Waker, interface_addresses};
+use crate::tcp::Listener;
+use crate::worker::{EventSink, Start, Worker, WorkerMessage};
+use portunus_plugin::HandleId;
+use portunus_plugin::media::{MediaCommand, MediaEvent};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Commands that may wait for a worker. The worker never waits for control, so a full queue empties itself.
+const COMMAND_QUEUE: usize = 16_384;
+/// Workers at most: two base-36 digits in the ICE user name fragment.
+pub const MAX_WORKERS: usize = 1024;
+
+/// Why the engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A media port could not be opened.
+    #[error("cannot open media port {address} ({protocol}): {source}")]
+    Bind {
+        /// What was tried.
+        address: SocketAddr,
+        /// UDP or TCP.
+        protocol: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The addresses of this machine could not be listed, or a descriptor not made.
+    #[error("cannot set up media workers: {0}")]
+    System(#[from] io::Error),
+    /// The certificate cannot be used for DTLS.
+    #[error("cannot use the DTLS certificate: {0}")]
+    Certificate(String),
+}
+
+/// The media engine, as the control task holds it.
+pub struct Engine {
+    workers: Vec<WorkerEnd>,
+    placed: HashMap<HandleId, Placed>,
+    affinities: HashMap<String, Affinity>,
+    addresses: Vec<SocketAddr>,
+    sdp_address: IpAddr,
+}
+
+struct WorkerEnd {
+    inbox: SyncSender<WorkerMessage>,
+    waker: Arc<Waker>,
+    thread: Option<JoinHandle<()>>,
+    handles: usize,
+}
+
+struct Placed {
+    worker: usize,
+    affinity: Option<String>,
+}
+
+struct Affinity {
+    worker: usize,
+    handles: usize,
+}
+
+impl Engine {
+    /// Opens the ports and starts the workers. `events` is called on the workers; it must not block, and gives
+    /// an event back when it has no room for it now.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn start(
+        settings: Settings,
+        events: impl Fn(HandleId, MediaEvent) -> Result<(), (HandleId, MediaEvent)> + Send + Clone + 'static,
+    ) -> Result<Self, Error> {
+        let ips = addresses::usable(&interface_addresses()?, &settings);
+        if ips.is_empty() {
+            tracing::warn!(
+                "no network address is usable for media; check ice_enforce_list and allow_loopback"
+            );
+        }
+        let sdp_address = addresses::sdp_address(&ips, &settings);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = if settings.workers == 0 { cores } else { settings.workers }.clamp(1, MAX_WORKERS);
+        let dtls_settings = DtlsSettings {
+            mtu: usize::from(settings.dtls_mtu),
+            accept_selfsigned: settings.dtls_accept_self_signed,
+            ciphers: settings.dtls_ciphers.clone(),
+            ..DtlsSettings::default()
+        };
+        let dtls = DtlsConfig::new(&settings.certificate, dtls_settings)
+            .map_err(|e| Error::Certificate(e.to_string()))?;
+        let settings = Arc::new(settings);
+
+        let mut starts = Vec::with_capacity(count);
+        let mut workers = Vec::with_capacity(count);
+        let mut addresses = Vec::new();
+        for index in 0..count {
+            let sockets = open_sockets(&ips, index, &settings)?;
+            let listeners = open_listeners(&ips, index, &settings)?;
+            addresses.extend(sockets.iter().map(UdpSocket::local));
+            let (inbox, commands) = sync_channel(COMMAND_QUEUE);
+            let waker = Arc::new(Waker::new()?);
+            starts.push((sockets, listeners, commands, Arc::clone(&waker)));
+            workers.push(WorkerEnd { inbox, waker, thread: None, handles: 0 });
+        }
+        let others: Vec<_> = workers.iter().map(|w| (w.inbox.clone(), Arc::clone(&w.waker))).collect();
+        for (index, (sockets, listeners, inbox, waker)) in starts.into_iter().enumerate() {
+            let events: EventSink = Box::new(events.clone());
+            let start = Start {
+                index,
+                settings: Arc::clone(&settings),
+                dtls: Arc::clone(&dtls),
+                sockets,
+                listeners,
+                inbox,
+                waker,
+                others: others.clone(),
+                ips: ips.clone(),
+                sdp_address,
+                events,
+            };
+            let worker = Worker::new(start)?;
+            let thread =
+                std::thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run())?;
+            if let Some(end) = workers.get_mut(index) {
+                end.thread = Some(thread);
+            }
+        }
+        if let Some((host, port)) = settings.stun_server.clone() {
+            crate::reflexive::resolve_in_background(host, port, others);
+        }
+        Ok(Self { workers, placed: HashMap::new(), affinities: HashMap::new(), addresses, sdp_address })
+    }
+
+    /// Passes a command to the worker of its handle. The first [`MediaCommand::Negotiate`] of a handle
+    /// decides which one that is.
+    pub fn send(&mut self, command: MediaCommand) {
+        let handle = command.handle();
+        let worker = match &command {
+            MediaCommand::Negotiate(n) => Some(self.place(n.handle, n.affinity.as_deref(), n.worker)),
+            MediaCommand::Forget { .. } => self.forget(handle),
+            _ => self.placed.get(&handle).map(|p| p.worker),
+        };
+        let Some(worker) = worker.and_then(|w| self.workers.get(w)) else { return };
+        if worker.inbox.send(WorkerMessage::Command(command)).is_ok() {
+            worker.waker.wake();
+        }
+    }
+
+    /// Where media is received: one address for each worker and local address; empty with a port per peer.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address written into c= and o= lines.
+    pub const fn sdp_address(&self) -> IpAddr {
+        self.sdp_address
+    }
+
+    /// Number of workers.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Closes all peers, telling them, and ends the workers; gives up after `deadline`.
+    pub fn shutdown(mut self, deadline: Duration) {
+        for worker in &self.workers {
+            let _ = worker.inbox.send(WorkerMessage::Stop);
+            worker.waker.wake();
+        }
+        let end = Instant::now() + deadline;
+        for worker in &mut self.workers {
+            let Some(thread) = worker.thread.take() else { continue };
+            while !thread.is_finished() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    fn place(&mut self, handle: HandleId, affinity: Option<&str>, wanted: Option<usize>) -> usize {
+        if let Some(placed) = self.placed.get(&handle) {
+            return placed.worker;
+        }
+        let together = affinity.and_then(|a| self.affinities.get(a)).map(|a| a.worker);
+        let wanted = wanted.filter(|w| *w < self.workers.len());
+        let worker = together.or(wanted).unwrap_or_else(|| {
+            let least = self.workers.iter().enumerate().min_by_key(|(_, w)| w.handles);
+            least.map_or(0, |(i, _)| i)
+        });
+        if let Some(a) = affinity {
+            self.affinities.entry(a.to_owned()).or_insert(Affinity { worker, handles: 0 }).handles += 1;
+        }
+        if let Some(w) = self.workers.get_mut(worker) {
+            w.handles += 1;
+        }
+        self.placed.insert(handle, Placed { worker, affinity: affinity.map(str::to_owned) });
+        worker
+    }
+
+    fn forget(&mut self, handle: HandleId) -> Option<usize> {
+        let placed = self.placed.remove(&handle)?;
+        if let Some(w) = self.workers.get_mut(placed.worker) {
+            w.handles = w.handles.saturating_sub(1);
+        }
+        if let Some(a) = placed.affinity
+            && let Some(entry) = self.affinities.get_mut(&a)
+        {
+            entry.handles = entry.handles.saturating_sub(1);
+            if entry.handles == 0 {
+                self.affinities.remove(&a);
+            }
+        }
+        Some(placed.worker)
+    }
+}
+
+fn port_of(index: usize, settings: &Settings) -> Option<u16> {
+    if settings.base_port == 0 || settings.single_port {
+        return Some(settings.base_port);
+    }
+    u16::try_from(index).ok().and_then(|i| settings.base_port.checked_add(i))
+}
+
+/// The shared sockets of a worker; none with a port per peer.
+fn open_sockets(ips: &[IpAddr], index: usize, settings: &Settings) -> Result<Vec<UdpSocket>, Error> {
+    if settings.port_range.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut sockets: Vec<UdpSocket> = Vec::with_capacity(ips.len());
+    for ip in ips {
+        let address = SocketAddr::new(*ip, port_of(index, settings).unwrap_or(0));
+        let share = settings.single_port && settings.base_port != 0;
+        let socket = UdpSocket::bind(address, share, settings.tos).map_err(|source| Error::Bind {
+            address,
+            protocol: "UDP",
+            source,
+        })?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+fn open_listeners(ips: &[IpAddr], index: usize, settings: &Settings) -> Result<Vec<Listener>, Error> {
+    if !settings.ice_tcp {
+        return Ok(Vec::new());
+    }
+    // A connection belongs to the worker that accepted it, so each worker has a port of its own even when
+    // they share one for UDP.
+    let port = u16::try_from(index).ok().and_then(|i| settings.base_port.checked_add(i));
+    let port = if settings.base_port == 0 { 0 } else { port.unwrap_or(0) };
+    ips.iter()
+        .map(|ip| {
+            let address = SocketAddr::new(*ip, port);
+            Listener::bind(address).map_err(|source| Error::Bind { address, protocol: "TCP", source })
+        })
+        .collect()
+}

@@ -1,0 +1,59 @@
+//! Data channels: SCTP inside DTLS, made only when an m-line asks for it.
+
+use super::{Peer, PeerCx};
+use crate::dtls::Role;
+use crate::sctp::{Sctp, SctpEvent};
+use portunus_plugin::media::{DataMessage, MediaEvent};
+use std::time::Instant;
+
+impl Peer {
+    /// Starts SCTP when it is negotiated and DTLS is up.
+    pub(super) fn start_sctp(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        let (Some(port), None) = (self.sctp_port, &self.sctp) else { return };
+        let Some(dtls) = self.dtls.as_ref().filter(|d| d.is_connected()) else { return };
+        self.sctp = Some(Sctp::new(dtls.role() == Role::Client, port, now));
+        self.drive_sctp(cx, now);
+    }
+
+    pub(super) fn handle_sctp(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8], now: Instant) {
+        let Some(sctp) = &mut self.sctp else {
+            self.refused.early += 1;
+            return;
+        };
+        sctp.handle_packet(now, bytes);
+        self.drive_sctp(cx, now);
+    }
+
+    pub(super) fn drive_sctp(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        let Some(sctp) = &mut self.sctp else { return };
+        self.stirred = true;
+        sctp.handle_timeout(now);
+        while let Some(event) = sctp.poll_event() {
+            match event {
+                SctpEvent::Ready => cx.events.push_back((self.handle, MediaEvent::DataReady)),
+                SctpEvent::Message { label, protocol, binary, payload } => {
+                    let message = DataMessage { label, protocol, binary, payload: payload.to_vec() };
+                    cx.events.push_back((self.handle, MediaEvent::Data(message)));
+                }
+                _ => {}
+            }
+        }
+        let Some(dtls) = &mut self.dtls else { return };
+        while let Some(packet) = sctp.poll_transmit(now) {
+            if let Err(error) = dtls.send_data(now, &packet) {
+                tracing::debug!(handle = %self.handle, %error, "SCTP packet not sent");
+            }
+        }
+        self.drain_dtls(cx, now);
+    }
+
+    pub(crate) fn send_data(&mut self, cx: &mut PeerCx<'_>, message: &DataMessage, now: Instant) {
+        let Some(sctp) = &mut self.sctp else { return };
+        if let Err(error) =
+            sctp.send(now, &message.label, &message.protocol, message.binary, &message.payload)
+        {
+            tracing::debug!(handle = %self.handle, %error, "data message not sent");
+        }
+        self.drive_sctp(cx, now);
+    }
+}

@@ -1,0 +1,285 @@
+//! One m-line of a peer: what was negotiated, the sources it receives, the sink it sends.
+
+use super::keyframe::KeyframeRequests;
+use portunus_plugin::media::LayerTarget;
+use portunus_rtp::codec::dependency::DependencyStructure;
+use portunus_rtp::codec::{Codec, PayloadInspector};
+use portunus_rtp::extension::{ExtensionKind, ExtensionMap, IdText};
+use portunus_rtp::layers::{SimulcastSelector, SvcSelector};
+use portunus_rtp::mapping::{SinkStream, SourceId};
+use portunus_rtp::receive::{NackGenerator, ReceiverStats, SequenceUnwrapper};
+use portunus_rtp::store::{RetransmitIndex, SourceStore};
+use portunus_rtp::write::SinkExtensions;
+use portunus_sdp::{MediaKind, Negotiated};
+use portunus_srtp::SendState;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Simulcast layers of one m-line.
+pub(crate) const MAX_SOURCES: usize = 3;
+/// Packets a sink can resend.
+const KEPT_PACKETS: usize = 512;
+
+/// See the module.
+pub(crate) struct Line {
+    pub(crate) mid: String,
+    pub(crate) kind: MediaKind,
+    pub(crate) active: bool,
+    pub(crate) receive: bool,
+    pub(crate) send: bool,
+    pub(crate) codec: Option<Codec>,
+    pub(crate) payload_types: PayloadTypes,
+    pub(crate) feedback: Feedback,
+    pub(crate) extensions: ExtensionMap,
+    /// By substream, 0 the lowest; one entry without simulcast.
+    pub(crate) sources: Vec<Source>,
+    pub(crate) rids: Vec<String>,
+    pub(crate) sink: Option<Sink>,
+    /// The sinks that get what comes in here: peer and line.
+    pub(crate) subscribers: Vec<(usize, usize)>,
+    /// Slow link, on what comes in and on what goes out.
+    pub(crate) slow_up: bool,
+    pub(crate) slow_down: bool,
+}
+
+/// Payload types of one m-line: one codec, and what may accompany it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PayloadTypes {
+    pub(crate) main: u8,
+    pub(crate) rtx: Option<u8>,
+    /// Others that are forwarded as they are: red, telephone-event.
+    pub(crate) others: Vec<u8>,
+}
+
+/// The RTCP feedback that was negotiated.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Feedback {
+    pub(crate) nack: bool,
+    pub(crate) pli: bool,
+    pub(crate) fir: bool,
+    pub(crate) remb: bool,
+    pub(crate) transport_cc: bool,
+}
+
+/// One received stream.
+pub(crate) struct Source {
+    pub(crate) id: SourceId,
+    pub(crate) ssrc: Option<u32>,
+    pub(crate) rtx: Option<u32>,
+    pub(crate) unwrapper: SequenceUnwrapper,
+    pub(crate) inspector: PayloadInspector,
+    pub(crate) stats: ReceiverStats,
+    pub(crate) nacks: NackGenerator,
+    pub(crate) store: Option<SourceStore>,
+    pub(crate) keyframes: KeyframeRequests,
+    pub(crate) last_packet: Option<Instant>,
+    pub(crate) receiving: bool,
+    /// Packets that came back by RTX.
+    pub(crate) repaired: u64,
+    pub(crate) nacks_sent: u64,
+    pub(crate) fir_number: u8,
+    /// The dependency structure in force, for the sinks' choice among SVC layers.
+    pub(crate) structure: Option<Arc<DependencyStructure>>,
+}
+
+/// One sent stream. It keeps its SSRC and goes on counting for the life of the m-line, whatever feeds it.
+pub(crate) struct Sink {
+    pub(crate) ssrc: u32,
+    pub(crate) rtx_ssrc: u32,
+    pub(crate) rtx_sequence: u16,
+    /// Peer and line that feed it.
+    pub(crate) from: Option<(usize, usize)>,
+    pub(crate) stream: SinkStream,
+    pub(crate) extensions: SinkExtensions,
+    pub(crate) choice: Choice,
+    pub(crate) target: LayerTarget,
+    pub(crate) state: Option<SendState>,
+    pub(crate) rtx_state: Option<SendState>,
+    pub(crate) index: RetransmitIndex,
+    pub(crate) packets: u32,
+    pub(crate) octets: u32,
+    /// Newest timestamp sent and when: a sender report extrapolates from it.
+    pub(crate) newest: Option<(u32, Instant)>,
+    pub(crate) round_trip: Duration,
+    /// Losses the receiver reported in this second, and in total before; reports may take losses back.
+    pub(crate) lost_now: i64,
+    pub(crate) lost_before: Option<i64>,
+    pub(crate) fraction_lost: u8,
+    /// Packets asked for again, and sent again.
+    pub(crate) nacked: u64,
+    pub(crate) resent: u64,
+}
+
+/// How a sink chooses among the layers of its source.
+pub(crate) enum Choice {
+    /// Everything is taken.
+    All,
+    /// One of several streams.
+    Simulcast(Box<SimulcastSelector>),
+    /// Layers of one stream.
+    Svc(Box<SvcSelector>),
+}
+
+/// What a sink must know of the source it is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) codec: Codec,
+    pub(crate) simulcast: bool,
+    /// The negotiated extensions or the codec allow scalable layers in one stream.
+    pub(crate) scalable: bool,
+}
+
+impl Line {
+    pub(crate) fn new(n: &Negotiated) -> Self {
+        let mut line = Self {
+            mid: n.mid.clone(),
+            kind: n.kind.clone(),
+            active: false,
+            receive: false,
+            send: false,
+            codec: None,
+            payload_types: PayloadTypes::default(),
+            feedback: Feedback::default(),
+            extensions: ExtensionMap::new(),
+            sources: Vec::new(),
+            rids: Vec::new(),
+            sink: None,
+            subscribers: Vec::new(),
+            slow_up: false,
+            slow_down: false,
+        };
+        line.update(n);
+        line
+    }
+
+    /// Takes what was negotiated, first or again.
+    pub(crate) fn update(&mut self, n: &Negotiated) {
+        self.active = n.active;
+        self.receive = n.active && n.receive;
+        self.send = n.active && n.send;
+        self.rids.clone_from(&n.rids);
+        self.extensions = extension_map(n);
+        let known = |p: &&portunus_sdp::NegotiatedPayload| {
+            Codec::from_sdp(&p.name, p.clock_rate)
+                .is_some_and(|c| !matches!(c, Codec::Red | Codec::TelephoneEvent))
+        };
+        if let Some(p) = n.payloads.iter().find(known) {
+            self.codec = Codec::from_sdp(&p.name, p.clock_rate);
+            let others = n.payloads.iter().map(|o| o.pt).filter(|pt| *pt != p.pt).collect();
+            self.payload_types = PayloadTypes { main: p.pt, rtx: p.rtx, others };
+            self.feedback =
+                Feedback { nack: p.nack, pli: p.pli, fir: p.fir, remb: p.remb, transport_cc: p.twcc };
+        }
+        if let Some(sink) = &mut self.sink {
+            sink.extensions.set_map(self.extensions, IdText::new(&self.mid));
+            if let Some(codec) = self.codec {
+                sink.stream.set_clock_rate(codec.clock_rate());
+            }
+        }
+    }
+
+    pub(crate) const fn is_video(&self) -> bool {
+        matches!(self.kind, MediaKind::Video)
+    }
+
+    pub(crate) const fn is_simulcast(&self) -> bool {
+        self.sources.len() > 1
+    }
+
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let codec = self.codec?;
+        let scalable = match codec {
+            Codec::Vp9 => true,
+            Codec::Av1 => self.extensions.id(ExtensionKind::DependencyDescriptor).is_some(),
+            _ => false,
+        };
+        Some(Layout { codec, simulcast: self.is_simulcast(), scalable: scalable && !self.is_simulcast() })
+    }
+}
+
+impl Source {
+    pub(crate) fn new(id: u32, codec: Codec, nack_queue: Duration) -> Self {
+        // Kept as long as a sink could ask for it, and the packets of the wire's worst second.
+        let age = nack_queue.max(Duration::from_secs(1));
+        let store = matches!(codec.media(), portunus_rtp::codec::MediaKind::Video)
+            .then(|| SourceStore::new(KEPT_PACKETS, u64::try_from(age.as_micros()).unwrap_or(u64::MAX)));
+        Self {
+            id: SourceId(id),
+            ssrc: None,
+            rtx: None,
+            unwrapper: SequenceUnwrapper::new(),
+            inspector: PayloadInspector::new(codec),
+            stats: ReceiverStats::new(codec.clock_rate()),
+            nacks: NackGenerator::new(),
+            store,
+            keyframes: KeyframeRequests::new(),
+            last_packet: None,
+            receiving: false,
+            repaired: 0,
+            nacks_sent: 0,
+            fir_number: 0,
+            structure: None,
+        }
+    }
+}
+
+impl Sink {
+    pub(crate) fn new(line: &Line, codec: Codec, random: &mut crate::random::Random) -> Self {
+        let ssrc = random.next_u32() | 1;
+        // RFC 3711 section 3.3.1: begin below 2^15, so that loss at the start cannot hide a wrap.
+        let (first, rtx_first) = (random.next_u16() >> 1, random.next_u16() >> 1);
+        Self {
+            ssrc,
+            rtx_ssrc: ssrc.wrapping_add(0x1000_0001 | (random.next_u32() >> 4)) | 1,
+            rtx_sequence: rtx_first,
+            from: None,
+            stream: SinkStream::new(codec.clock_rate(), first, random.next_u32()),
+            extensions: SinkExtensions::new(line.extensions, IdText::new(&line.mid)),
+            choice: Choice::All,
+            target: LayerTarget { spatial: 2, temporal: 2, fallback: Duration::from_millis(250) },
+            state: None,
+            rtx_state: None,
+            index: RetransmitIndex::new(ssrc, if line.is_video() { KEPT_PACKETS } else { 0 }),
+            packets: 0,
+            octets: 0,
+            newest: None,
+            round_trip: Duration::ZERO,
+            lost_now: 0,
+            lost_before: None,
+            fraction_lost: 0,
+            nacked: 0,
+            resent: 0,
+        }
+    }
+
+    /// How many sent packets SRTP remembers for resending.
+    pub(crate) const fn kept(is_video: bool) -> usize {
+        if is_video { KEPT_PACKETS } else { 64 }
+    }
+
+    /// Prepares for a source, or for another layout of the same one.
+    pub(crate) fn set_layout(&mut self, layout: Option<Layout>) {
+        let LayerTarget { spatial, temporal, fallback } = self.target;
+        self.choice = match layout {
+            Some(l) if l.simulcast => {
+                Choice::Simulcast(Box::new(SimulcastSelector::new(spatial, temporal, micros(fallback))))
+            }
+            Some(l) if l.scalable => Choice::Svc(Box::new(SvcSelector::new(spatial, temporal))),
+            _ => Choice::All,
+        };
+    }
+}
+
+pub(crate) fn micros(d: Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn extension_map(n: &Negotiated) -> ExtensionMap {
+    let mut map = ExtensionMap::new();
+    for (id, uri) in &n.extensions {
+        if let Some(kind) = ExtensionKind::from_uri(uri) {
+            map.try_insert(kind, *id);
+        }
+    }
+    map
+}

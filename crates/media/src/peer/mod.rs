@@ -1,0 +1,556 @@
+//! One peer: its ICE, DTLS, SRTP and SCTP, its m-lines. Told the time, owned by one worker, no sockets.
+//!
+//! A peer goes through [`Stage`]: until ICE has a validated path nothing but STUN is looked at; until DTLS has
+//! compared fingerprints nothing but DTLS; only then do RTP, RTCP and SCTP exist. What may not happen yet is
+//! dropped and counted, and makes no state.
+
+mod data;
+mod feedback;
+mod keyframe;
+mod line;
+mod negotiate;
+mod receive;
+mod send;
+
+pub(crate) use receive::Ready;
+pub(crate) use send::Resend;
+
+use crate::clock::Clock;
+use crate::dtls::{Dtls, DtlsConfig, DtlsOutput, Role};
+use crate::egress::{Egress, Link, Path, Sockets};
+use crate::ice::{CONSENT, Heard, Ice};
+use crate::random::Random;
+use crate::sctp::Sctp;
+use crate::settings::Settings;
+use crate::tcp::Connections;
+use line::{Layout, Line};
+use portunus_plugin::HandleId;
+use portunus_plugin::media::MediaEvent;
+use portunus_rtp::codec::dependency::DependencyStructure;
+use portunus_rtp::extension::ExtensionMap;
+use portunus_rtp::twcc::FeedbackRecorder;
+use portunus_sdp::{Candidate, Fingerprint, LocalSsrc, Setup};
+use portunus_srtp::{Opener, Sealer};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// ICE must have a path this long after the client's description, or the peer fails.
+const ICE_LIMIT: Duration = Duration::from_secs(30);
+/// After lost consent the peer is kept so long for an ICE restart (`hangup_on_failed` off).
+const RESTART_GRACE: Duration = Duration::from_secs(30);
+/// Nothing sleeps longer than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(2);
+
+/// What a peer may use of its worker during a call.
+pub(crate) struct PeerCx<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) clock: &'a Clock,
+    pub(crate) egress: &'a mut Egress,
+    pub(crate) ready: &'a mut Vec<Ready>,
+    pub(crate) events: &'a mut VecDeque<(HandleId, MediaEvent)>,
+    pub(crate) random: &'a mut Random,
+    pub(crate) connections: &'a Connections,
+    pub(crate) sockets: &'a Sockets,
+}
+
+/// How far the peer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No validated path yet; fails at the instant, which is there once the client's description is.
+    Connecting { until: Option<Instant> },
+    /// DTLS is running.
+    Securing,
+    /// Media flows.
+    Up,
+    /// The peer stopped consenting; freed at the instant unless ICE comes back.
+    Lost { until: Instant },
+}
+
+/// Datagrams that a peer dropped, by reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Refused {
+    /// Not allowed at this stage.
+    pub(crate) early: u64,
+    /// SRTP: forged, damaged or malformed.
+    pub(crate) forged: u64,
+    /// SRTP: seen before, or too old to tell.
+    pub(crate) replayed: u64,
+    /// RTP of no negotiated stream.
+    pub(crate) unknown_stream: u64,
+    /// Cannot be parsed.
+    pub(crate) malformed: u64,
+    /// No room to send.
+    pub(crate) no_room: u64,
+}
+
+struct Srtp {
+    sealer: Sealer,
+    opener: Opener,
+}
+
+/// See the module.
+pub(crate) struct Peer {
+    handle: HandleId,
+    ice: Ice,
+    stage: Stage,
+    setup: Setup,
+    offering: bool,
+    remote_fingerprint: Option<Fingerprint>,
+    dtls_config: Arc<DtlsConfig>,
+    dtls: Option<Dtls>,
+    srtp: Option<Srtp>,
+    sctp: Option<Sctp>,
+    sctp_port: Option<u16>,
+    lines: Vec<Line>,
+    /// Known received streams.
+    streams: Vec<Stream>,
+    /// Extensions of all m-lines together: with BUNDLE an id means the same everywhere.
+    extensions: ExtensionMap,
+    twcc: Option<FeedbackRecorder>,
+    transport_sequence: u16,
+    feedback_ssrc: u32,
+    cap: u32,
+    peer_bitrate: u32,
+    due: Due,
+    own_sockets: Vec<usize>,
+    wake_at: Option<Instant>,
+    closing: Option<String>,
+    /// Something happened that may move the next time-out.
+    stirred: bool,
+    resends: Vec<Resend>,
+    wanted_keyframes: Vec<(usize, usize, Option<u8>)>,
+    pub(crate) refused: Refused,
+}
+
+/// An SSRC and what it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stream {
+    ssrc: u32,
+    line: usize,
+    source: usize,
+    rtx: bool,
+}
+
+/// When the periodic duties are due.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    report: Instant,
+    twcc: Option<Instant>,
+    second: Instant,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        handle: HandleId,
+        credentials: (String, String),
+        offering: bool,
+        settings: &Settings,
+        dtls_config: Arc<DtlsConfig>,
+        random: &mut Random,
+        now: Instant,
+    ) -> Self {
+        let (ufrag, pwd) = credentials;
+        Self {
+            handle,
+            ice: Ice::new(ufrag, pwd, settings.ice_lite, offering),
+            stage: Stage::Connecting { until: None },
+            setup: Setup::ActPass,
+            offering,
+            remote_fingerprint: None,
+            dtls_config,
+            dtls: None,
+            srtp: None,
+            sctp: None,
+            sctp_port: None,
+            lines: Vec::new(),
+            streams: Vec::new(),
+            extensions: ExtensionMap::new(),
+            twcc: None,
+            transport_sequence: 0,
+            feedback_ssrc: random.next_u32() | 1,
+            cap: 0,
+            peer_bitrate: 0,
+            due: Due { report: now, twcc: None, second: now },
+            own_sockets: Vec::new(),
+            wake_at: None,
+            closing: None,
+            stirred: true,
+            resends: Vec::new(),
+            wanted_keyframes: Vec::new(),
+            refused: Refused::default(),
+        }
+    }
+
+    // === what the worker asks ===
+
+    pub(crate) const fn handle(&self) -> HandleId {
+        self.handle
+    }
+
+    pub(crate) fn ufrag(&self) -> &str {
+        self.ice.ufrag()
+    }
+
+    pub(crate) fn pwd(&self) -> &str {
+        self.ice.pwd()
+    }
+
+    pub(crate) const fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    pub(crate) fn own(&mut self, sockets: Vec<usize>) {
+        self.own_sockets = sockets;
+    }
+
+    pub(crate) fn own_sockets(&self) -> &[usize] {
+        &self.own_sockets
+    }
+
+    pub(crate) fn local_ssrcs(&self) -> Vec<LocalSsrc> {
+        let with_sink = self.lines.iter().enumerate().filter_map(|(i, l)| Some((i, l, l.sink.as_ref()?)));
+        with_sink
+            .filter_map(|(i, line, sink)| {
+                let rtx = line.payload_types.rtx.map(|_| sink.rtx_ssrc);
+                Some(LocalSsrc { mindex: u16::try_from(i).ok()?, ssrc: sink.ssrc, rtx })
+            })
+            .collect()
+    }
+
+    pub(crate) fn find_line(&self, mid: &str) -> Option<usize> {
+        self.lines.iter().position(|l| l.mid == mid)
+    }
+
+    /// Sink `n` of a line.
+    pub(crate) fn subscriber(&self, line: usize, n: usize) -> Option<(usize, usize)> {
+        self.lines.get(line)?.subscribers.get(n).copied()
+    }
+
+    pub(crate) fn add_subscriber(&mut self, line: usize, sink: (usize, usize)) {
+        if let Some(l) = self.lines.get_mut(line)
+            && !l.subscribers.contains(&sink)
+        {
+            l.subscribers.push(sink);
+        }
+    }
+
+    pub(crate) fn remove_subscriber(&mut self, line: usize, sink: (usize, usize)) {
+        if let Some(l) = self.lines.get_mut(line) {
+            l.subscribers.retain(|s| *s != sink);
+        }
+    }
+
+    /// The dependency structure of a source, if it is scalable.
+    pub(crate) fn structure(&self, line: usize, source: usize) -> Option<Arc<DependencyStructure>> {
+        self.lines.get(line)?.sources.get(source)?.structure.clone()
+    }
+
+    pub(crate) fn source_layout(&self, line: usize) -> Option<Layout> {
+        self.lines.get(line)?.layout()
+    }
+
+    /// A peer is gone: nothing goes to it or comes from it.
+    pub(crate) fn forget_peer(&mut self, key: usize) {
+        for line in &mut self.lines {
+            line.subscribers.retain(|(peer, _)| *peer != key);
+            if let Some(sink) = &mut line.sink
+                && sink.from.is_some_and(|(peer, _)| peer == key)
+            {
+                sink.from = None;
+                sink.stream.pause();
+            }
+        }
+    }
+
+    /// Why the peer is to be closed, if it is.
+    pub(crate) fn closing(&mut self) -> Option<String> {
+        self.closing.take()
+    }
+
+    /// Whether the next time-out has to be computed again.
+    pub(crate) fn take_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.stirred)
+    }
+
+    pub(crate) fn take_resends(&mut self) -> Vec<Resend> {
+        std::mem::take(&mut self.resends)
+    }
+
+    /// Keyframes that our sinks need of other peers: peer, line, substream.
+    pub(crate) fn take_wanted_keyframes(&mut self) -> Vec<(usize, usize, Option<u8>)> {
+        std::mem::take(&mut self.wanted_keyframes)
+    }
+
+    // === ICE ===
+
+    pub(crate) fn add_local(&mut self, address: SocketAddr, tcp: bool) {
+        self.ice.add_local(address, tcp);
+    }
+
+    pub(crate) fn add_candidate(&mut self, cx: &mut PeerCx<'_>, candidate: Option<&Candidate>, now: Instant) {
+        self.stirred = true;
+        if let Some(c) = candidate
+            && self.ice.add_remote(c)
+        {
+            self.drive_ice(cx, now);
+        }
+    }
+
+    /// Still looking for a path: answers to our checks may come from anywhere.
+    pub(crate) fn is_checking(&self) -> bool {
+        self.ice.is_checking()
+    }
+
+    pub(crate) fn accepts(&self, message: &is::stun::StunMessage<'_>) -> bool {
+        self.ice.accepts(message)
+    }
+
+    pub(crate) fn handle_stun(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        message: is::stun::StunMessage<'_>,
+        path: Path,
+        local: SocketAddr,
+        now: Instant,
+    ) -> Option<Heard> {
+        self.stirred = true;
+        let heard = self.ice.handle_stun(now, message, path, local)?;
+        self.send_ice(cx);
+        if heard.selected.is_some() {
+            self.on_path(cx, now);
+        }
+        if matches!(self.stage, Stage::Lost { .. }) && self.has_consent(cx.settings, now) {
+            self.stage = if self.srtp.is_some() || self.is_connected() { Stage::Up } else { Stage::Securing };
+        }
+        Some(heard)
+    }
+
+    pub(crate) fn forget_link(&mut self, link: Link) {
+        self.ice.forget_link(link);
+    }
+
+    fn drive_ice(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        if self.ice.handle_timeout(now).is_some() {
+            self.on_path(cx, now);
+        }
+        self.send_ice(cx);
+    }
+
+    fn send_ice(&mut self, cx: &mut PeerCx<'_>) {
+        let own = &self.own_sockets;
+        let (sockets, connections, egress) = (cx.sockets, cx.connections, &mut *cx.egress);
+        let mut send = |bytes: &[u8], from: SocketAddr, to: SocketAddr, tcp: bool| {
+            let link = if tcp {
+                connections.find(to).map(Link::Tcp)
+            } else {
+                let mine = |i: usize| own.is_empty() || own.contains(&i);
+                sockets.iter().find(|(i, s)| s.local() == from && mine(*i)).map(|(i, _)| Link::Udp(i))
+            };
+            if let Some(link) = link {
+                egress.push(bytes, Path { link, remote: to });
+            }
+        };
+        while self.ice.poll_transmit(&mut send).is_some() {}
+    }
+
+    /// There is a (new) path to send on.
+    fn on_path(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        if matches!(self.stage, Stage::Connecting { .. }) {
+            self.stage = Stage::Securing;
+            self.start_dtls(cx, now);
+        }
+    }
+
+    fn has_consent(&self, settings: &Settings, now: Instant) -> bool {
+        !settings.consent_freshness
+            || self.ice.heard().is_some_and(|at| now.saturating_duration_since(at) < CONSENT)
+    }
+
+    // === DTLS ===
+
+    fn start_dtls(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        let Some(fingerprint) = self.remote_fingerprint.as_ref().and_then(dtls_fingerprint) else { return };
+        if self.dtls.is_some() {
+            return;
+        }
+        let role = if self.setup == Setup::Active { Role::Client } else { Role::Server };
+        let mut dtls = Dtls::new(&self.dtls_config, role, fingerprint);
+        dtls.start(now);
+        self.dtls = Some(dtls);
+        self.drain_dtls(cx, now);
+    }
+
+    pub(crate) fn handle_dtls(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8], now: Instant) {
+        self.stirred = true;
+        match &mut self.dtls {
+            Some(dtls) => dtls.handle_packet(now, bytes),
+            None => {
+                self.refused.early += 1;
+                return;
+            }
+        }
+        self.drain_dtls(cx, now);
+    }
+
+    fn drain_dtls(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        while let Some(output) = self.dtls.as_mut().and_then(Dtls::poll_output) {
+            match output {
+                DtlsOutput::Transmit(bytes) => {
+                    if let Some(path) = self.ice.selected() {
+                        cx.egress.push(&bytes, path);
+                    }
+                }
+                DtlsOutput::Connected(keys) => self.on_secured(cx, keys, now),
+                DtlsOutput::Data(bytes) => self.handle_sctp(cx, &bytes, now),
+                DtlsOutput::Closed => self.close_because("DTLS alert"),
+                DtlsOutput::Failed(error) => {
+                    tracing::info!(handle = %self.handle, %error, "DTLS failed");
+                    self.close_because(dtls_reason(&error));
+                }
+            }
+        }
+    }
+
+    fn on_secured(&mut self, cx: &mut PeerCx<'_>, keys: Option<crate::dtls::SrtpKeys>, now: Instant) {
+        if let Some(keys) = keys {
+            let opener = Opener::new(&keys.remote);
+            match (Sealer::new(keys.local), opener) {
+                (Ok(sealer), Ok(opener)) => self.srtp = Some(Srtp { sealer, opener }),
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::warn!(handle = %self.handle, %error, "SRTP keys refused");
+                    self.close_because("DTLS-SRTP stack error");
+                    return;
+                }
+            }
+            tracing::info!(handle = %self.handle, profile = ?keys.profile, "secure");
+        } else if self.lines.iter().any(|l| l.kind.is_rtp() && l.active) {
+            self.close_because("DTLS-SRTP stack error");
+            return;
+        }
+        self.stage = Stage::Up;
+        self.due.report = now + feedback::FIRST_REPORT;
+        self.due.second = now + Duration::from_secs(1);
+        cx.events.push_back((self.handle, MediaEvent::Up));
+        self.start_sctp(cx, now);
+        for line in 0..self.lines.len() {
+            self.request_keyframe(cx, line, None, now);
+        }
+        self.send_remb(cx);
+    }
+
+    fn is_connected(&self) -> bool {
+        self.dtls.as_ref().is_some_and(Dtls::is_connected)
+    }
+
+    /// Whether media may be sent, and where.
+    fn open_path(&self) -> Option<Path> {
+        if self.stage == Stage::Up { self.ice.selected() } else { None }
+    }
+
+    fn close_because(&mut self, reason: &str) {
+        self.closing.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Says good-bye. The peer is dropped afterwards.
+    pub(crate) fn close(&mut self, egress: &mut Egress, now: Instant) {
+        let Some(path) = self.ice.selected() else { return };
+        let Some(dtls) = &mut self.dtls else { return };
+        dtls.close(now);
+        while let Some(output) = dtls.poll_output() {
+            if let DtlsOutput::Transmit(bytes) = output {
+                egress.push(&bytes, path);
+            }
+        }
+    }
+
+    /// Puts a peer where ICE and DTLS would have brought it.
+    #[cfg(feature = "bench")]
+    pub(crate) fn force_up(&mut self, keys: crate::dtls::SrtpKeys, path: Path, now: Instant) {
+        self.ice.force(path, now);
+        if let (Ok(sealer), Ok(opener)) = (Sealer::new(keys.local), Opener::new(&keys.remote)) {
+            self.srtp = Some(Srtp { sealer, opener });
+        }
+        self.stage = Stage::Up;
+    }
+
+    // === timers ===
+
+    /// Whether the time the peer asked to be called at has come.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.wake_at.is_none_or(|at| at <= now)
+    }
+
+    pub(crate) fn wakes_at(&self, now: Instant) -> Instant {
+        self.wake_at.unwrap_or(now + LONGEST_SLEEP)
+    }
+
+    /// Remembers when to be called; `true` if that is earlier than what is scheduled already.
+    pub(crate) fn reschedule(&mut self, at: Instant) -> bool {
+        if self.wake_at.is_some_and(|w| w <= at) {
+            return false;
+        }
+        self.wake_at = Some(at);
+        true
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        self.stirred = true;
+        self.wake_at = None;
+        self.drive_ice(cx, now);
+        if let Some(dtls) = &mut self.dtls {
+            dtls.handle_timeout(now);
+            self.drain_dtls(cx, now);
+        }
+        self.drive_sctp(cx, now);
+        match self.stage {
+            Stage::Connecting { until: Some(until) } if now >= until => self.close_because("ICE failed"),
+            Stage::Lost { until } if now >= until => self.close_because("ICE failed"),
+            Stage::Up if !self.has_consent(cx.settings, now) => self.on_consent_lost(cx, now),
+            Stage::Up => self.on_media_timers(cx, now),
+            _ => {}
+        }
+    }
+
+    fn on_consent_lost(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        if cx.settings.hangup_on_failed {
+            self.close_because("ICE failed");
+            return;
+        }
+        tracing::info!(handle = %self.handle, "consent lost, media stopped");
+        self.stage = Stage::Lost { until: now + RESTART_GRACE };
+        cx.events.push_back((self.handle, MediaEvent::IceFailed));
+    }
+
+    /// When the peer wants to be called next.
+    pub(crate) fn next_timeout(&mut self, cx: &Clock, now: Instant) -> Instant {
+        let mut at = now + LONGEST_SLEEP;
+        let mut earlier = |t: Option<Instant>| at = t.map_or(at, |t| t.min(at));
+        earlier(self.ice.poll_timeout());
+        earlier(self.dtls.as_ref().and_then(Dtls::poll_timeout));
+        earlier(self.sctp.as_ref().and_then(Sctp::poll_timeout));
+        match self.stage {
+            Stage::Connecting { until } => earlier(until),
+            Stage::Lost { until } => earlier(Some(until)),
+            Stage::Securing => {}
+            Stage::Up => earlier(self.next_media_timer(cx, now)),
+        }
+        at.max(now)
+    }
+}
+
+fn dtls_reason(error: &crate::dtls::DtlsError) -> &'static str {
+    use crate::dtls::DtlsError;
+    match error {
+        DtlsError::Timeout => "DTLS timeout",
+        DtlsError::PeerAlert(_) => "DTLS alert",
+        _ => "DTLS error",
+    }
+}
+
+fn dtls_fingerprint(f: &Fingerprint) -> Option<crate::dtls::Fingerprint> {
+    let text = f.to_string();
+    let (hash, value) = text.split_once(' ')?;
+    crate::dtls::Fingerprint::parse(hash, value).ok()
+}

@@ -1,0 +1,256 @@
+//! RTP that comes in: opened in place, matched to its stream, counted, stored, and handed on.
+
+use super::line::{Line, Source};
+use super::negotiate::bind;
+use super::{Peer, PeerCx, Stage, Stream};
+use portunus_plugin::media::MediaEvent;
+use portunus_rtp::codec::PayloadInfo;
+use portunus_rtp::extension::{ExtensionKind, ExtensionOffsets};
+use portunus_rtp::mapping::SourceId;
+use portunus_rtp::packet::RtpHeader;
+use portunus_rtp::receive::Gap;
+use portunus_rtp::store::Stored;
+use portunus_rtp::write::{SourcePacket, unwrap_rtx};
+use portunus_srtp::Error as SrtpError;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// SSRCs of one peer; one more pushes out the one that is known longest.
+pub(super) const MAX_STREAMS: usize = 64;
+
+/// A packet that is on its way to its sinks. Its bytes lie in the worker's batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    /// Whose it is: peer, line, and which simulcast layer.
+    pub(crate) peer: usize,
+    pub(crate) line: usize,
+    pub(crate) source: usize,
+    /// Where its bytes lie.
+    pub(crate) slot: usize,
+    pub(crate) len: usize,
+    pub(crate) id: SourceId,
+    pub(crate) sequence: u64,
+    pub(crate) header: RtpHeader,
+    pub(crate) extensions: ExtensionOffsets,
+    pub(crate) info: PayloadInfo,
+    /// It has the payload type of the line's codec, not of a companion (red, telephone-event).
+    pub(crate) main: bool,
+}
+
+impl Peer {
+    /// One SRTP packet.
+    pub(crate) fn handle_rtp(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        key: usize,
+        bytes: &mut [u8],
+        slot: usize,
+        now: Instant,
+    ) {
+        if self.stage != Stage::Up {
+            self.refused.early += 1;
+            return;
+        }
+        let Some(srtp) = &mut self.srtp else { return };
+        let opened = match srtp.opener.unprotect_rtp(bytes) {
+            Ok(opened) => opened,
+            Err(SrtpError::Replay | SrtpError::TooOld) => return self.refused.replayed += 1,
+            Err(SrtpError::Malformed) => return self.refused.malformed += 1,
+            Err(_) => return self.refused.forged += 1,
+        };
+        let Some(packet) = bytes.get_mut(..opened.len) else { return };
+        let Ok(parsed) = SourcePacket::parse(packet, &self.extensions) else {
+            self.refused.malformed += 1;
+            return;
+        };
+        let header = *parsed.view.header();
+        self.record_transport_cc(cx, &parsed, now);
+        let Some(stream) = self.stream_of(&parsed, &header) else {
+            self.refused.unknown_stream += 1;
+            return;
+        };
+        let now_us = cx.clock.micros(now);
+        if stream.rtx {
+            self.handle_rtx(cx, key, stream, packet, slot, now_us, now);
+        } else {
+            self.accept(cx, Place { key, stream, slot }, packet, false, now_us, now);
+        }
+    }
+
+    fn record_transport_cc(&mut self, cx: &PeerCx<'_>, packet: &SourcePacket<'_>, now: Instant) {
+        let Some(recorder) = &mut self.twcc else { return };
+        if let Some(&[high, low]) =
+            packet.extension(ExtensionKind::TransportCc).and_then(|v| v.first_chunk::<2>())
+        {
+            recorder.on_packet(u16::from_be_bytes([high, low]), cx.clock.micros(now));
+        }
+    }
+
+    /// An RTX packet: what it repeats takes the way of any packet, if it is still missing.
+    #[allow(clippy::too_many_arguments)]
+    fn handle_rtx(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        key: usize,
+        stream: Stream,
+        packet: &mut [u8],
+        slot: usize,
+        now_us: u64,
+        now: Instant,
+    ) {
+        let Some(line) = self.lines.get(stream.line) else { return };
+        let Some(ssrc) = line.sources.get(stream.source).and_then(|s| s.ssrc) else { return };
+        let pt = line.payload_types.main;
+        match unwrap_rtx(packet, ssrc, pt) {
+            Ok(Some(len)) => {
+                if let Some(original) = packet.get_mut(..len) {
+                    self.accept(cx, Place { key, stream, slot }, original, true, now_us, now);
+                }
+            }
+            Ok(None) => {}
+            Err(_) => self.refused.malformed += 1,
+        }
+    }
+
+    /// Counts, stores and hands on a packet of a known stream.
+    fn accept(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        place: Place,
+        packet: &[u8],
+        repaired: bool,
+        now_us: u64,
+        now: Instant,
+    ) {
+        let Ok(parsed) = SourcePacket::parse(packet, &self.extensions) else {
+            self.refused.malformed += 1;
+            return;
+        };
+        let Stream { line: line_index, source: source_index, .. } = place.stream;
+        let Some(line) = self.lines.get_mut(line_index) else { return };
+        let simulcast = line.is_simulcast();
+        let nack = line.feedback.nack;
+        let (main, others) = (line.payload_types.main, &line.payload_types.others);
+        let header = *parsed.view.header();
+        if header.payload_type != main && !others.contains(&header.payload_type) {
+            self.refused.unknown_stream += 1;
+            return;
+        }
+        let Some(source) = line.sources.get_mut(source_index) else { return };
+        let Some(sequence) = source.unwrapper.unwrap(header.sequence) else { return };
+        let payload = parsed.view.payload();
+        if !source.stats.on_packet(sequence, header.timestamp, payload.len(), now_us) {
+            return;
+        }
+        source.repaired += u64::from(repaired);
+        let info = if header.payload_type == main {
+            let descriptor = parsed.extension(ExtensionKind::DependencyDescriptor);
+            source.inspector.inspect(payload, header.marker, descriptor)
+        } else {
+            PayloadInfo { keyframe: true, frame_end: header.marker, ..PayloadInfo::default() }
+        };
+        if info.dependency.is_some_and(|d| d.has_structure) {
+            source.structure = source.inspector.dependency().structure().cloned().map(Arc::new);
+        }
+        if info.keyframe {
+            source.keyframes.on_keyframe();
+            source.nacks.on_keyframe(sequence);
+        }
+        if nack {
+            match source.nacks.on_packet(sequence, now_us) {
+                Gap::None => {}
+                Gap::TooLarge => {
+                    source.keyframes.want();
+                    self.stirred = true;
+                }
+                _ => self.stirred = true,
+            }
+        }
+        if let Some(store) = &mut source.store
+            && store.insert(sequence, &parsed, now_us) == Stored::Duplicate
+        {
+            return;
+        }
+        source.last_packet = Some(now);
+        let id = source.id;
+        if !source.receiving {
+            source.receiving = true;
+            let substream = simulcast.then(|| u8::try_from(source_index).unwrap_or(0));
+            let (mid, kind) = (line.mid.clone(), line.kind.clone());
+            let event = MediaEvent::Receiving { mid, kind, substream, receiving: true, seconds: 0 };
+            cx.events.push_back((self.handle, event));
+        }
+        cx.ready.push(Ready {
+            peer: place.key,
+            line: line_index,
+            source: source_index,
+            slot: place.slot,
+            len: packet.len(),
+            id,
+            sequence,
+            header,
+            extensions: parsed.extensions,
+            info,
+            main: header.payload_type == main,
+        });
+    }
+
+    /// The stream a packet belongs to: its SSRC, or, for a new one, the mid and rid it carries.
+    fn stream_of(&mut self, packet: &SourcePacket<'_>, header: &RtpHeader) -> Option<Stream> {
+        if let Some(stream) = self.streams.iter().find(|s| s.ssrc == header.ssrc) {
+            return Some(*stream);
+        }
+        let text = |kind| packet.extension(kind).and_then(|v| std::str::from_utf8(v).ok());
+        let line = match text(ExtensionKind::Mid) {
+            Some(mid) => self.lines.iter().position(|l| l.receive && l.mid == mid)?,
+            None => only_line(&self.lines, header.payload_type)?,
+        };
+        let l = self.lines.get_mut(line)?;
+        let rtx = l.payload_types.rtx == Some(header.payload_type);
+        let rid = text(ExtensionKind::RepairedRid).filter(|_| rtx).or_else(|| text(ExtensionKind::Rid));
+        let source = match rid {
+            Some(rid) if !l.rids.is_empty() => l.rids.iter().position(|r| r == rid)?,
+            None if l.sources.len() > 1 => return None,
+            _ => 0,
+        };
+        let s = l.sources.get_mut(source)?;
+        learn(s, header.ssrc, rtx);
+        let stream = Stream { ssrc: header.ssrc, line, source, rtx };
+        bind(&mut self.streams, stream);
+        Some(stream)
+    }
+}
+
+/// Where a packet is on its way through the worker.
+#[derive(Clone, Copy)]
+struct Place {
+    key: usize,
+    stream: Stream,
+    slot: usize,
+}
+
+/// A source shows its SSRC. Another one than before is a restarted sender: it counts from new.
+fn learn(source: &mut Source, ssrc: u32, rtx: bool) {
+    if rtx {
+        source.rtx = Some(ssrc);
+        return;
+    }
+    if source.ssrc.is_some_and(|old| old != ssrc) {
+        source.unwrapper = portunus_rtp::receive::SequenceUnwrapper::new();
+        source.nacks = portunus_rtp::receive::NackGenerator::new();
+        source.keyframes.want();
+    }
+    source.ssrc = Some(ssrc);
+}
+
+/// Without a mid, the payload type tells, if only one m-line has it.
+fn only_line(lines: &[Line], payload_type: u8) -> Option<usize> {
+    let takes = |l: &Line| {
+        let p = &l.payload_types;
+        l.receive
+            && (p.main == payload_type || p.rtx == Some(payload_type) || p.others.contains(&payload_type))
+    };
+    let mut found = lines.iter().enumerate().filter(|(_, l)| takes(l)).map(|(i, _)| i);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}

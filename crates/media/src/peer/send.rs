@@ -1,0 +1,340 @@
+//! RTP that goes out: chosen, numbered, rewritten, sealed, remembered.
+
+use super::line::{Choice, Layout, Sink};
+use super::{Peer, PeerCx, Ready, Srtp};
+use crate::egress::{Egress, Path};
+use portunus_plugin::media::{LayerChange, LayerTarget, MediaEvent, PlayoutDelay};
+use portunus_rtp::codec::dependency::DependencyStructure;
+use portunus_rtp::extension;
+use portunus_rtp::layers::{LayerEvent, Verdict};
+use portunus_rtp::mapping::{Arrival, Dropped};
+use portunus_rtp::packet::RtpView;
+use portunus_rtp::store::{Resend as Entry, Sent};
+use portunus_rtp::write::{Rewrite, RtxTarget, SourcePacket, Stamp, write_packet, write_padding, write_rtx};
+use portunus_srtp::{Error as SrtpError, PacketIndex, rtp_header_len};
+use std::time::Instant;
+
+/// A packet that a receiver asked for again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resend {
+    /// The peer and line it came from.
+    pub(crate) source: usize,
+    pub(crate) source_line: usize,
+    /// The line it goes to.
+    pub(crate) line: usize,
+    pub(crate) entry: Entry,
+}
+
+impl Peer {
+    /// Sends one packet of a source to the sink of `line`, if the sink wants it.
+    pub(crate) fn send_rtp(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        line: usize,
+        packet: &Ready,
+        structure: Option<&DependencyStructure>,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        let Some(path) = self.open_path() else { return };
+        let now_us = cx.clock.micros(now);
+        let Ok(view) = RtpView::with_header(bytes, packet.header) else { return };
+        let arrival = Arrival {
+            source: packet.id,
+            sequence: packet.sequence,
+            timestamp: packet.header.timestamp,
+            info: &packet.info,
+        };
+        let marker = match self.choose(cx, line, packet, structure, now_us) {
+            // Padding is the publisher's probing: it stops here.
+            Verdict::Forward { set_marker } if !view.payload().is_empty() => {
+                packet.header.marker || set_marker
+            }
+            Verdict::Forward { .. } | Verdict::Discard => {
+                return self.drop_packet(cx, line, &arrival, path, now_us);
+            }
+            Verdict::Ignore => return,
+        };
+        let Some(l) = self.lines.get_mut(line) else { return };
+        if !l.send {
+            return;
+        }
+        let payload_type = if packet.main { l.payload_types.main } else { packet.header.payload_type };
+        let Some(sink) = &mut l.sink else { return };
+        let Some(mapped) = sink.stream.try_map(&arrival, now_us) else { return };
+        let rewrite = Rewrite {
+            ssrc: sink.ssrc,
+            payload_type,
+            sequence: mapped.sequence,
+            timestamp: mapped.timestamp,
+            marker,
+            payload: mapped.payload,
+            frame_number: mapped.frame_number,
+        };
+        let stamp = Stamp {
+            transport_cc: self.transport_sequence,
+            abs_send_time: extension::abs_send_time(now_us),
+            padding: 0,
+        };
+        let Some(srtp) = &mut self.srtp else { return };
+        let source = SourcePacket { view, extensions: packet.extensions };
+        let room = cx.egress.room();
+        let Ok(len) = write_packet(room, &source, &rewrite, &stamp, &sink.extensions) else {
+            self.refused.no_room += 1;
+            return;
+        };
+        let Some(sealed) = seal(srtp, sink, room, len, l.kind == portunus_sdp::MediaKind::Video) else {
+            return;
+        };
+        cx.egress.commit(sealed, path);
+        self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        sink.packets = sink.packets.wrapping_add(1);
+        sink.octets = sink.octets.wrapping_add(u32::try_from(view.payload().len()).unwrap_or(0));
+        if sink.newest.is_none_or(|(t, _)| mapped.timestamp.wrapping_sub(t) < 1 << 31) {
+            sink.newest = Some((mapped.timestamp, now));
+        }
+        if l.feedback.nack {
+            if packet.info.keyframe && cx.settings.nack_optimizations {
+                sink.index.clear();
+            }
+            let sent = Sent {
+                index: mapped.index,
+                source: packet.id,
+                source_sequence: packet.sequence,
+                rewrite: &rewrite,
+                stamp: &stamp,
+                revision: sink.extensions.revision(),
+                len,
+            };
+            sink.index.record(&sent, now_us);
+        }
+    }
+
+    /// Whether the sink takes the packet.
+    fn choose(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        line: usize,
+        packet: &Ready,
+        structure: Option<&DependencyStructure>,
+        now_us: u64,
+    ) -> Verdict {
+        let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) else {
+            return Verdict::Ignore;
+        };
+        let timestamp = packet.header.timestamp;
+        let verdict = match &mut sink.choice {
+            Choice::All => return Verdict::FORWARD,
+            Choice::Simulcast(s) => {
+                let substream = u8::try_from(packet.source).unwrap_or(0);
+                s.on_packet(substream, timestamp, &packet.info, now_us)
+            }
+            Choice::Svc(s) => s.on_packet(timestamp, &packet.info, structure, now_us),
+        };
+        self.report_layers(cx, line);
+        verdict
+    }
+
+    fn drop_packet(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        line: usize,
+        arrival: &Arrival<'_>,
+        path: Path,
+        now_us: u64,
+    ) {
+        let Some(l) = self.lines.get_mut(line) else { return };
+        let main = l.payload_types.main;
+        let is_video = l.is_video();
+        let Some(sink) = &mut l.sink else { return };
+        let Dropped::Hole { index, timestamp } = sink.stream.on_drop(arrival) else { return };
+        // Later packets have left already: an empty packet spares the receiver a NACK nobody can answer.
+        let Some(srtp) = &mut self.srtp else { return };
+        let rewrite = Rewrite {
+            ssrc: sink.ssrc,
+            payload_type: main,
+            sequence: PacketIndex::new(index).map_or(0, PacketIndex::seq),
+            timestamp,
+            marker: false,
+            payload: portunus_rtp::codec::PayloadRewrite::Keep,
+            frame_number: None,
+        };
+        let stamp = Stamp {
+            transport_cc: self.transport_sequence,
+            abs_send_time: extension::abs_send_time(now_us),
+            padding: 1,
+        };
+        let room = cx.egress.room();
+        if let Ok(len) = write_padding(room, &rewrite, &stamp, &sink.extensions)
+            && let Some(sealed) = seal(srtp, sink, room, len, is_video)
+        {
+            cx.egress.commit(sealed, path);
+            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        }
+    }
+
+    /// Tells what a selector decided.
+    fn report_layers(&mut self, cx: &mut PeerCx<'_>, line: usize) {
+        let Some(l) = self.lines.get_mut(line) else { return };
+        let Some(codec) = l.codec else { return };
+        let Some(sink) = &mut l.sink else { return };
+        let mut svc_changed = false;
+        loop {
+            let event = match &mut sink.choice {
+                Choice::All => None,
+                Choice::Simulcast(s) => s.poll_event(),
+                Choice::Svc(s) => s.poll_event(),
+            };
+            let simulcast = matches!(sink.choice, Choice::Simulcast(_));
+            let change = match event {
+                None => break,
+                Some(LayerEvent::SubstreamChanged(n)) => LayerChange::Substream(n),
+                Some(LayerEvent::TemporalChanged(n)) if simulcast => LayerChange::Temporal(n),
+                Some(LayerEvent::SpatialChanged(_) | LayerEvent::TemporalChanged(_)) => {
+                    svc_changed = true;
+                    continue;
+                }
+                Some(LayerEvent::NeedKeyframe { substream }) => {
+                    if let Some((peer, line)) = sink.from {
+                        self.wanted_keyframes.push((peer, line, simulcast.then_some(substream)));
+                    }
+                    continue;
+                }
+            };
+            let event = MediaEvent::Layer { mid: l.mid.clone(), codec: codec.janus_name(), change };
+            cx.events.push_back((self.handle, event));
+        }
+        if let (true, Choice::Svc(s)) = (svc_changed, &sink.choice) {
+            let (spatial, temporal) = (s.spatial().unwrap_or(0), s.temporal().unwrap_or(0));
+            let change = LayerChange::Svc { spatial, temporal };
+            let event = MediaEvent::Layer { mid: l.mid.clone(), codec: codec.janus_name(), change };
+            cx.events.push_back((self.handle, event));
+        }
+    }
+
+    // === what plugins decide ===
+
+    /// The sink of `line` is fed by this source from now on.
+    pub(crate) fn set_source(&mut self, line: usize, from: (usize, usize), layout: Option<Layout>) {
+        self.stirred = true;
+        if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
+            sink.from = Some(from);
+            sink.stream.pause();
+            sink.set_layout(layout);
+        }
+    }
+
+    /// Nothing feeds the sink of `line` any more; returns what did.
+    pub(crate) fn clear_source(&mut self, line: usize) -> Option<(usize, usize)> {
+        let sink = self.lines.get_mut(line)?.sink.as_mut()?;
+        sink.stream.pause();
+        sink.from.take()
+    }
+
+    pub(crate) fn select(&mut self, cx: &mut PeerCx<'_>, line: usize, target: LayerTarget) {
+        self.stirred = true;
+        if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
+            sink.target = target;
+            match &mut sink.choice {
+                Choice::All => {}
+                Choice::Simulcast(s) => {
+                    s.set_substream(target.spatial);
+                    s.set_temporal(target.temporal);
+                    s.set_fallback(super::line::micros(target.fallback));
+                }
+                Choice::Svc(s) => {
+                    s.set_spatial(target.spatial);
+                    s.set_temporal(target.temporal);
+                }
+            }
+        }
+        self.report_layers(cx, line);
+    }
+
+    pub(crate) fn set_playout_delay(&mut self, line: usize, delay: Option<PlayoutDelay>) {
+        if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
+            let delay = delay.map(|d| extension::PlayoutDelay { min: d.min_ms / 10, max: d.max_ms / 10 });
+            sink.extensions.set_playout_delay(delay);
+        }
+    }
+
+    // === retransmission ===
+
+    /// Sends again a packet whose source is another peer.
+    pub(crate) fn resend(&mut self, egress: &mut Egress, r: &Resend, source: &Self, abs: u32, now_us: u64) {
+        if let Some(packet) = source.stored(r, now_us) {
+            self.write_resend(egress, r, &packet, abs);
+        }
+    }
+
+    /// Sends again a packet that came from this very peer (echo).
+    pub(crate) fn resend_own(&mut self, egress: &mut Egress, r: &Resend, abs: u32, now_us: u64) {
+        let mut copy = [0; portunus_rtp::packet::MAX_PACKET];
+        let Some(packet) = self.stored(r, now_us) else { return };
+        let (bytes, header, extensions) = (packet.view.bytes(), *packet.view.header(), packet.extensions);
+        let Some(room) = copy.get_mut(..bytes.len()) else { return };
+        room.copy_from_slice(bytes);
+        if let Ok(view) = RtpView::with_header(room, header) {
+            self.write_resend(egress, r, &SourcePacket { view, extensions }, abs);
+        }
+    }
+
+    fn stored(&self, r: &Resend, now_us: u64) -> Option<SourcePacket<'_>> {
+        let line = self.lines.get(r.source_line)?;
+        let source = line.sources.iter().find(|s| s.id == r.entry.source)?;
+        source.store.as_ref()?.get_low(r.entry.source_sequence, now_us)
+    }
+
+    fn write_resend(&mut self, egress: &mut Egress, r: &Resend, packet: &SourcePacket<'_>, abs: u32) {
+        let Some(path) = self.open_path() else { return };
+        let Some(l) = self.lines.get_mut(r.line) else { return };
+        let is_video = l.is_video();
+        let (Some(sink), Some(srtp)) = (&mut l.sink, &mut self.srtp) else { return };
+        let room = egress.room();
+        if let Some(payload_type) = l.payload_types.rtx {
+            let rtx = RtxTarget { ssrc: sink.rtx_ssrc, payload_type, sequence: sink.rtx_sequence };
+            let stamp = Stamp { transport_cc: self.transport_sequence, abs_send_time: abs, padding: 0 };
+            let Ok(len) = write_rtx(room, packet, &r.entry.rewrite, &rtx, &stamp, &sink.extensions) else {
+                return;
+            };
+            let Some(sealed) = seal_rtx(srtp, sink, room, len, is_video) else { return };
+            sink.rtx_sequence = sink.rtx_sequence.wrapping_add(1);
+            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            egress.commit(sealed, path);
+        } else {
+            // The same packet, byte for byte (law 7): its stamp is the old one.
+            let written = write_packet(room, packet, &r.entry.rewrite, &r.entry.stamp, &sink.extensions);
+            let (Ok(len), Some(index), Some(state)) = (written, PacketIndex::new(r.entry.index), &sink.state)
+            else {
+                return;
+            };
+            let Ok(header_len) = rtp_header_len(room.get(..len).unwrap_or_default()) else { return };
+            if let Ok(sealed) = srtp.sealer.reprotect_rtp(state, index, header_len, room, len) {
+                egress.commit(sealed, path);
+            }
+        }
+        sink.resent += 1;
+    }
+}
+
+/// Seals a media packet; one that reached us late fills the gap it left.
+fn seal(srtp: &mut Srtp, sink: &mut Sink, room: &mut [u8], len: usize, is_video: bool) -> Option<usize> {
+    if sink.state.is_none() {
+        sink.state = srtp.sealer.claim(sink.ssrc, Sink::kept(is_video)).ok();
+    }
+    let state = sink.state.as_mut()?;
+    let header_len = rtp_header_len(room.get(..len)?).ok()?;
+    match srtp.sealer.protect_rtp_with(state, header_len, room, len) {
+        Err(SrtpError::IndexNotAscending) => srtp.sealer.protect_late_rtp(state, header_len, room, len).ok(),
+        other => other.ok(),
+    }
+}
+
+fn seal_rtx(srtp: &mut Srtp, sink: &mut Sink, room: &mut [u8], len: usize, _is_video: bool) -> Option<usize> {
+    if sink.rtx_state.is_none() {
+        sink.rtx_state = srtp.sealer.claim(sink.rtx_ssrc, 0).ok();
+    }
+    let state = sink.rtx_state.as_mut()?;
+    let header_len = rtp_header_len(room.get(..len)?).ok()?;
+    srtp.sealer.protect_rtp_with(state, header_len, room, len).ok()
+}

@@ -1,0 +1,194 @@
+//! Server-reflexive addresses of our sockets, learnt in the background (RFC 8489 binding requests).
+//!
+//! An answer to a client never waits for this: a candidate is added once its address is known. The parser
+//! reads only what a server without credentials answers; crate `is` refuses such messages by design, as in ICE
+//! they would be unauthenticated.
+
+use crate::socket::Waker;
+use crate::worker::WorkerMessage;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+/// A mapping is asked for again after this long: shorter than the usual time-out of NATs (30 s).
+const REFRESH: Duration = Duration::from_secs(20);
+/// Without an answer the request is repeated after this long, doubling.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// The server's name is looked up again after this long.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(600);
+const RESOLVE_RETRY: Duration = Duration::from_secs(30);
+const MAGIC: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+
+/// Looks the server's name up on a thread of its own, again and again, and tells the workers.
+pub(crate) fn resolve_in_background(
+    host: String,
+    port: u16,
+    workers: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
+) {
+    let look_up = move || {
+        loop {
+            let addresses: Vec<SocketAddr> = match (host.as_str(), port).to_socket_addrs() {
+                Ok(found) => found.collect(),
+                Err(error) => {
+                    tracing::warn!(%host, %error, "STUN server not found; going on without reflexive candidates");
+                    Vec::new()
+                }
+            };
+            let wait = if addresses.is_empty() { RESOLVE_RETRY } else { RESOLVE_AGAIN };
+            for (inbox, waker) in &workers {
+                if inbox.send(WorkerMessage::StunServer(addresses.clone())).is_err() {
+                    return;
+                }
+                waker.wake();
+            }
+            std::thread::sleep(wait);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("stun-lookup".to_owned()).spawn(look_up) {
+        tracing::warn!(%error, "cannot look up the STUN server");
+    }
+}
+
+/// What is known of one socket's address.
+#[derive(Debug)]
+pub(crate) struct Reflexive {
+    transaction: [u8; 12],
+    mapped: Option<SocketAddr>,
+    next: Instant,
+    retry: Duration,
+}
+
+impl Reflexive {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { transaction: [0; 12], mapped: None, next: now, retry: FIRST_RETRY }
+    }
+
+    pub(crate) const fn mapped(&self) -> Option<SocketAddr> {
+        self.mapped
+    }
+
+    pub(crate) const fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// The request to send now, if it is time.
+    pub(crate) fn poll_request(&mut self, now: Instant, random: [u8; 12]) -> Option<[u8; 20]> {
+        if now < self.next {
+            return None;
+        }
+        self.transaction = random;
+        self.next = now + self.retry;
+        self.retry = (self.retry * 2).min(REFRESH);
+        let mut request = [0; 20];
+        let header = [0x00, 0x01, 0x00, 0x00];
+        for (to, from) in request.iter_mut().zip(header.into_iter().chain(MAGIC).chain(random)) {
+            *to = from;
+        }
+        Some(request)
+    }
+
+    /// Takes a binding response if it answers our request; says whether it did.
+    pub(crate) fn handle_response(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Some((transaction, mapped)) = parse_response(datagram) else { return false };
+        if transaction != self.transaction || transaction == [0; 12] {
+            return false;
+        }
+        self.mapped = Some(mapped);
+        self.retry = FIRST_RETRY;
+        self.next = now + REFRESH;
+        true
+    }
+}
+
+/// The transaction and mapped address of a binding success response.
+fn parse_response(datagram: &[u8]) -> Option<([u8; 12], SocketAddr)> {
+    let (header, mut rest) = datagram.split_first_chunk::<20>()?;
+    let [0x01, 0x01, _, _, m0, m1, m2, m3, transaction @ ..] = header else { return None };
+    if [*m0, *m1, *m2, *m3] != MAGIC {
+        return None;
+    }
+    while let Some((&[t0, t1, l0, l1], tail)) = rest.split_first_chunk::<4>() {
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        let value = tail.get(..len)?;
+        if u16::from_be_bytes([t0, t1]) == 0x0020 {
+            return Some((*transaction, xor_address(value, transaction)?));
+        }
+        rest = tail.get(len.div_ceil(4) * 4..).unwrap_or_default();
+    }
+    None
+}
+
+fn xor_address(value: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
+    let (&[_, family, p0, p1], address) = value.split_first_chunk::<4>()?;
+    let [m0, m1, ..] = MAGIC;
+    let port = u16::from_be_bytes([p0 ^ m0, p1 ^ m1]);
+    let key = MAGIC.iter().chain(transaction);
+    let ip = match family {
+        1 => {
+            let mut octets = *address.first_chunk::<4>()?;
+            octets.iter_mut().zip(key).for_each(|(o, k)| *o ^= k);
+            IpAddr::V4(Ipv4Addr::from(octets))
+        }
+        2 => {
+            let mut octets = *address.first_chunk::<16>()?;
+            octets.iter_mut().zip(key).for_each(|(o, k)| *o ^= k);
+            IpAddr::V6(Ipv6Addr::from(octets))
+        }
+        _ => return None,
+    };
+    let usable = port != 0 && !ip.is_unspecified() && !ip.is_multicast();
+    usable.then(|| SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5769 section 2.2: the sample response, 192.0.2.1:32853.
+    fn sample(transaction: [u8; 12]) -> Vec<u8> {
+        let mut m = vec![0x01, 0x01, 0x00, 0x18, 0x21, 0x12, 0xa4, 0x42];
+        m.extend_from_slice(&transaction);
+        m.extend_from_slice(&[0x80, 0x22, 0x00, 0x05, b'h', b'e', b'l', b'l', b'o', 0, 0, 0]);
+        m.extend_from_slice(&[0x00, 0x20, 0x00, 0x08, 0x00, 0x01, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43]);
+        m
+    }
+
+    #[test]
+    fn the_mapped_address_is_learnt_from_the_answer_to_our_request_only() {
+        let now = Instant::now();
+        let mut r = Reflexive::new(now);
+        assert!(!r.handle_response(now, &sample([0; 12])));
+        let request = r.poll_request(now, [7; 12]).unwrap();
+        assert_eq!(request[..8], [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]);
+        assert!(!r.handle_response(now, &sample([8; 12])));
+        assert!(r.handle_response(now, &sample([7; 12])));
+        assert_eq!(r.mapped(), Some("192.0.2.1:32853".parse().unwrap()));
+        assert!(r.poll_request(now + Duration::from_secs(19), [9; 12]).is_none());
+        assert!(r.poll_request(now + Duration::from_secs(20), [9; 12]).is_some());
+    }
+
+    #[test]
+    fn a_silent_server_is_asked_more_and_more_rarely() {
+        let mut now = Instant::now();
+        let mut r = Reflexive::new(now);
+        for ms in [250, 500, 1000, 2000, 4000, 8000, 16000, 20000, 20000] {
+            assert!(r.poll_request(now, [1; 12]).is_some());
+            assert_eq!(r.next() - now, Duration::from_millis(ms));
+            now = r.next();
+        }
+    }
+
+    #[test]
+    fn damaged_answers_are_ignored() {
+        let good = sample([7; 12]);
+        for cut in 0..good.len() {
+            assert_eq!(parse_response(&good[..cut]), None);
+        }
+        for i in 0..good.len() {
+            let mut bad = good.clone();
+            bad[i] ^= 0xff;
+            let _ = parse_response(&bad);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! ICE over TCP, passive side: framed datagrams (RFC 4571) over accepted connections.
+//!
+//! A connection costs memory before it has proven anything, so it is bounded: so many at once, so long until
+//! its first authenticated STUN message, so many bytes waiting to be written.
+
+use crate::socket::{Epoll, MAX_DATAGRAM};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+/// Connections of one worker.
+const MAX_CONNECTIONS: usize = 1024;
+/// A connection without an authenticated message is closed after this long.
+const PROVE_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes that wait to be written; packets that do not fit are dropped, as on a full UDP socket.
+const WRITE_BUFFER: usize = 256 * 1024;
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let local = listener.local_addr()?;
+        Ok(Self { listener, local })
+    }
+
+    pub(crate) const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(crate) fn fd(&self) -> i32 {
+        self.listener.as_raw_fd()
+    }
+}
+
+/// One accepted connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    opened: Instant,
+    proven: bool,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    written: usize,
+    waits_for_room: bool,
+}
+
+/// The connections of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    connections: slab::Slab<Connection>,
+}
+
+impl Connections {
+    /// Accepts what waits on `listener`.
+    pub(crate) fn accept(
+        &mut self,
+        listener: &Listener,
+        epoll: &Epoll,
+        token: impl Fn(usize) -> u64,
+        now: Instant,
+    ) {
+        while let Ok((stream, remote)) = listener.listener.accept() {
+            if self.connections.len() >= MAX_CONNECTIONS || stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            let _ = stream.set_nodelay(true);
+            let fd = stream.as_raw_fd();
+            let index = self.connections.insert(Connection {
+                stream,
+                local: listener.local,
+                remote,
+                opened: now,
+                proven: false,
+                input: Vec::new(),
+                output: Vec::new(),
+                written: 0,
+                waits_for_room: false,
+            });
+            if epoll.add(fd, token(index), false).is_err() {
+                self.connections.remove(index);
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Connection> {
+        self.connections.get(index)
+    }
+
+    /// The connection to this remote address.
+    pub(crate) fn find(&self, remote: SocketAddr) -> Option<usize> {
+        self.connections.iter().find(|(_, c)| c.remote == remote).map(|(i, _)| i)
+    }
+
+    /// An authenticated message came over it.
+    pub(crate) fn prove(&mut self, index: usize) {
+        if let Some(c) = self.connections.get_mut(index) {
+            c.proven = true;
+        }
+    }
+
+    pub(crate) fn close(&mut self, index: usize, epoll: &Epoll) {
+        if let Some(c) = self.connections.try_remove(index) {
+            epoll.remove(c.stream.as_raw_fd());
+        }
+    }
+
+    /// Connections that have proven nothing in time.
+    pub(crate) fn overdue(&self, now: Instant) -> Option<usize> {
+        let late = |c: &Connection| !c.proven && now.saturating_duration_since(c.opened) > PROVE_WITHIN;
+        self.connections.iter().find(|(_, c)| late(c)).map(|(i, _)| i)
+    }
+
+    /// Reads one datagram into `out`. `Ok(None)`: nothing complete is there now.
+    ///
+    /// # Errors
+    /// The connection is over, or sent something that cannot be a datagram.
+    pub(crate) fn read(&mut self, index: usize, out: &mut [u8]) -> io::Result<Option<usize>> {
+        let c = self.connections.get_mut(index).ok_or(io::ErrorKind::NotFound)?;
+        loop {
+            if let Some(len) = c.take_frame(out)? {
+                return Ok(Some(len));
+            }
+            let mut chunk = [0_u8; 4096];
+            match c.stream.read(&mut chunk) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => c.input.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Sends one datagram, or drops it when too much waits already.
+    pub(crate) fn write(&mut self, index: usize, datagram: &[u8], epoll: &Epoll, token: u64) {
+        let Some(c) = self.connections.get_mut(index) else { return };
+        let Ok(len) = u16::try_from(datagram.len()) else { return };
+        if c.output.len() - c.written + datagram.len() + 2 > WRITE_BUFFER {
+            return;
+        }
+        c.output.extend_from_slice(&len.to_be_bytes());
+        c.output.extend_from_slice(datagram);
+        c.drain(epoll, token);
+    }
+
+    /// The socket has room again.
+    pub(crate) fn drain(&mut self, index: usize, epoll: &Epoll, token: u64) {
+        if let Some(c) = self.connections.get_mut(index) {
+            c.drain(epoll, token);
+        }
+    }
+}
+
+impl Connection {
+    fn take_frame(&mut self, out: &mut [u8]) -> io::Result<Option<usize>> {
+        let Some(&[high, low]) = self.input.first_chunk::<2>() else { return Ok(None) };
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        if len > MAX_DATAGRAM {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let Some(frame) = self.input.get(2..2 + len) else { return Ok(None) };
+        if let Some(room) = out.get_mut(..len) {
+            room.copy_from_slice(frame);
+        }
+        self.input.drain(..2 + len);
+        Ok(Some(len))
+    }
+
+    fn drain(&mut self, epoll: &Epoll, token: u64) {
+        while let Some(rest) = self.output.get(self.written..).filter(|r| !r.is_empty()) {
+            match self.stream.write(rest) {
+                Ok(n) => self.written += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // A dead connection shows itself on the next read.
+                Err(_) => break,
+            }
+        }
+        let empty = self.written >= self.output.len();
+        if empty {
+            self.output.clear();
+            self.written = 0;
+        }
+        if self.waits_for_room == empty {
+            self.waits_for_room = !empty;
+            let _ = epoll.modify(self.stream.as_raw_fd(), token, !empty);
+        }
+    }
+}
