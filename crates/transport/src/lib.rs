@@ -13,14 +13,24 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+mod acl;
+mod connection;
+mod cors;
 mod counters;
+mod error;
+mod http;
 mod json;
+mod listener;
 mod mailbox;
 mod seam;
 mod settings;
+mod tls;
+mod websocket;
 
 pub use counters::{Counter, Counters};
+pub use error::Error;
 pub use json::{JsonFormat, Syntax, parse, parse_all};
+pub use listener::{Listening, Protocol, Running, start};
 pub use mailbox::Mailboxes;
 pub use seam::{Client, Inbound, PollVerdict, Reply, Side};
 pub use settings::{

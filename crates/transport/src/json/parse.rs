@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
                 let bad = bytes.get(e.valid_up_to()).copied().unwrap_or_default();
                 let text = std::str::from_utf8(good).unwrap_or_default();
                 let reader = Self { text, start: 0, at: text.len(), token: text.len(), depth: 0, values: 0 };
-                Err(reader.error(format!("unable to decode byte 0x{bad:x}")))
+                Err(reader.error_at(text.len(), format!("unable to decode byte 0x{bad:x}")))
             }
         }
     }
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
     fn value(&mut self) -> Result<Value, Syntax> {
         self.values += 1;
         if self.values > MAX_VALUES {
-            return Err(self.error("too many values"));
+            return Err(self.error_at(self.at, "too many values"));
         }
         self.space();
         match self.peek() {
@@ -283,22 +283,43 @@ impl<'a> Reader<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    /// A fault at the current token, in jansson's words: the position is the token's end.
     fn near(&self, text: &str) -> Syntax {
         let rest = self.text.get(self.token..).unwrap_or_default();
-        if rest.is_empty() {
-            return self.error(format!("{text} near end of file"));
+        let length = token_length(rest).max(self.at.saturating_sub(self.token)).min(rest.len());
+        if length == 0 {
+            return self.error_at(self.token, format!("{text} near end of file"));
         }
         // Enough to find the place; the request itself may hold secrets.
-        let word: String =
-            rest.chars().take_while(|c| !c.is_whitespace() && !c.is_control()).take(12).collect();
-        self.error(format!("{text} near '{word}'"))
+        let token: String = rest.get(..length).unwrap_or_default().chars().take(20).collect();
+        self.error_at(self.token + length, format!("{text} near '{token}'"))
     }
 
-    fn error(&self, text: impl Into<String>) -> Syntax {
-        let before = self.text.get(self.start..self.at).unwrap_or_default();
+    fn error_at(&self, end: usize, text: impl Into<String>) -> Syntax {
+        let before = self.text.get(self.start..end).unwrap_or_default();
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count();
         Syntax { line, column, text: text.into() }
+    }
+}
+
+fn token_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    match bytes.first() {
+        Some(b'"') => {
+            let inside = text.get(1..).unwrap_or_default();
+            let mut escaped = false;
+            let end = inside.bytes().position(|b| {
+                let end = b == b'"' && !escaped;
+                escaped = b == b'\\' && !escaped;
+                end || b < 0x20
+            });
+            // A quote or a control character ends the token and belongs to it; both are one byte.
+            end.map_or(text.len(), |end| end + 2)
+        }
+        Some(b'a'..=b'z' | b'A'..=b'Z') => bytes.iter().take_while(|b| b.is_ascii_alphabetic()).count(),
+        Some(b'-' | b'0'..=b'9') => number_shape(bytes).map_or(1, |(length, _)| length),
+        _ => text.chars().next().map_or(0, char::len_utf8),
     }
 }
 

@@ -25,38 +25,45 @@ fn integers_are_exact_and_have_64_bits_with_a_sign() {
 }
 
 #[test]
-fn faults_are_named_with_their_line() {
-    for (text, expected) in [
-        (&b""[..], "on line 1: '[' or '{' expected near end of file"),
-        (b"5", "on line 1: '[' or '{' expected near '5'"),
-        (b"\"x\"", "on line 1: '[' or '{' expected near '\"x\"'"),
-        (b"{", "on line 1: string or '}' expected near end of file"),
-        (b"{\n\n\"a\" 1}", "on line 3: ':' expected near '1}'"),
-        (b"{\"a\":1", "on line 1: '}' expected near end of file"),
-        (b"[1 2]", "on line 1: ']' expected near '2]'"),
-        (b"[1,]", "on line 1: unexpected token near ']'"),
-        (b"[tru]", "on line 1: invalid token near 'tru]'"),
-        (b"[01]", "on line 1: invalid token near '01]'"),
-        (b"[1.]", "on line 1: invalid token near '1.]'"),
-        (b"[-]", "on line 1: invalid token near '-]'"),
-        (b"[+1]", "on line 1: invalid token near '+1]'"),
-        (b"{} {}", "on line 1: end of file expected near '{}'"),
-        (b"[9223372036854775808]", "on line 1: too big integer near '922337203685'"),
-        (b"[-9223372036854775809]", "on line 1: too big negative integer near '-92233720368'"),
-        (b"[1e400]", "on line 1: real number overflow near '1e400]'"),
-        (b"[\"\\u0000\"]", "on line 1: \\u0000 is not allowed near '\"\\u0000\"]'"),
-        (b"[\"\\ud800\"]", "on line 1: invalid Unicode '\\uD800' near '\"\\ud800\"]'"),
-        (b"[\"\\udc00\"]", "on line 1: invalid Unicode '\\uDC00' near '\"\\udc00\"]'"),
-        (b"[\"\\x\"]", "on line 1: invalid escape near '\"\\x\"]'"),
-        (b"[\"a\nb\"]", "on line 1: unexpected newline near '\"a'"),
-        (b"[\"\x01\"]", "on line 1: control character 0x1 near '\"'"),
-        (b"[\"abc", "on line 1: premature end of input near '\"abc'"),
-        (b"[\x00]", "on line 1: invalid token near ''"),
-        (b"[\"\xff\"]", "on line 1: unable to decode byte 0xff"),
-        (b"[\"\xed\xa0\x80\"]", "on line 1: unable to decode byte 0xed"),
-        (b"\xef\xbb\xbf{}", "on line 1: '[' or '{' expected near '\u{feff}{}'"),
+fn faults_are_named_with_their_place() {
+    for (text, line, column, expected) in [
+        (&b""[..], 1, 0, "'[' or '{' expected near end of file"),
+        (b" \n ", 2, 1, "'[' or '{' expected near end of file"),
+        (b"5", 1, 1, "'[' or '{' expected near '5'"),
+        (b"\"x\"", 1, 3, "'[' or '{' expected near '\"x\"'"),
+        (b"{", 1, 1, "string or '}' expected near end of file"),
+        (b"{\"janus\" 1}", 1, 10, "':' expected near '1'"),
+        (b"{\"a\":\"\xc3\xa9\",5}", 1, 10, "string or '}' expected near '5'"),
+        (b"{\"x\"\n :1 2}", 2, 5, "'}' expected near '2'"),
+        (b"{\"a\":1", 1, 6, "'}' expected near end of file"),
+        (b"[1 2]", 1, 4, "']' expected near '2'"),
+        (b"[1,]", 1, 4, "unexpected token near ']'"),
+        (b"[tru]", 1, 4, "invalid token near 'tru'"),
+        (b"[01]", 1, 2, "invalid token near '0'"),
+        (b"[1.]", 1, 2, "invalid token near '1'"),
+        (b"[-]", 1, 2, "invalid token near '-'"),
+        (b"[+1]", 1, 2, "invalid token near '+'"),
+        (b"{} {}", 1, 4, "end of file expected near '{'"),
+        (b"{} x", 1, 4, "end of file expected near 'x'"),
+        (b"[9223372036854775808]", 1, 20, "too big integer near '9223372036854775808'"),
+        (b"[-9223372036854775809]", 1, 21, "too big negative integer near '-9223372036854775809'"),
+        (b"[1e400]", 1, 6, "real number overflow near '1e400'"),
+        (b"[\"\\u0000\"]", 1, 9, "\\u0000 is not allowed near '\"\\u0000\"'"),
+        (b"[\"\\ud800\"]", 1, 9, "invalid Unicode '\\uD800' near '\"\\ud800\"'"),
+        (b"[\"\\ud800\\u0041\"]", 1, 15, "invalid Unicode '\\uD800' near '\"\\ud800\\u0041\"'"),
+        (b"[\"\\udc00\"]", 1, 9, "invalid Unicode '\\uDC00' near '\"\\udc00\"'"),
+        (b"[\"\\x\"]", 1, 5, "invalid escape near '\"\\x\"'"),
+        (b"[\"\\u00g0\"]", 1, 9, "invalid escape near '\"\\u00g0\"'"),
+        (b"[\"\x01\"]", 1, 3, "control character 0x1 near '\"\x01'"),
+        (b"[\"abc", 1, 5, "premature end of input near '\"abc'"),
+        (b"[\x00]", 1, 2, "invalid token near '\x00'"),
+        (b"[\"\xff\"]", 1, 2, "unable to decode byte 0xff"),
+        (b"[\"\xed\xa0\x80\"]", 1, 2, "unable to decode byte 0xed"),
+        (b"\xef\xbb\xbf{}", 1, 1, "'[' or '{' expected near '\u{feff}'"),
     ] {
-        assert_eq!(text_of(text), expected, "for {:?}", String::from_utf8_lossy(text));
+        let fault = parse(text).unwrap_err();
+        let found = (fault.line, fault.column, fault.text.as_str());
+        assert_eq!(found, (line, column, expected), "for {:?}", String::from_utf8_lossy(text));
     }
 }
 
@@ -82,7 +89,7 @@ fn several_texts_in_one_message() {
     assert_eq!(parse_all(b" \r\n\t").unwrap(), Vec::<Value>::new());
     assert_eq!(parse_all(b"{\"a\":1}{} \n[]").unwrap(), vec![json!({"a": 1}), json!({}), json!([])]);
     let fault = parse_all(b"{\"a\":1}\n{\"b\" 2}").unwrap_err();
-    assert_eq!((fault.line, fault.column), (1, 5));
+    assert_eq!((fault.line, fault.column), (1, 6));
 }
 
 proptest! {

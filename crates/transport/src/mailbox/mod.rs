@@ -11,7 +11,7 @@ mod outgoing;
 mod queue;
 
 pub(crate) use delivery::Delivery;
-pub(crate) use outgoing::{Item, Outgoing};
+pub(crate) use outgoing::{Item, Next, Outgoing};
 
 use crate::{Client, Counters, Limits};
 use dashmap::DashMap;

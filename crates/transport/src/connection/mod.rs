@@ -1,0 +1,10 @@
+//! One TCP connection: its place among all, its deadlines, and the bytes in between.
+
+mod admission;
+mod head_scan;
+mod pulse;
+mod stream;
+
+pub(crate) use admission::{Admission, Ticket};
+pub(crate) use pulse::{Pulse, watched};
+pub(crate) use stream::Stream;

@@ -1,0 +1,46 @@
+//! Why a transport does not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What went wrong while starting or reloading.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address cannot be listened on: not local, taken, or not permitted.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Which one.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A TLS listener without certificate or key.
+    #[error("no certificate and key are set for the secure listener on {address}")]
+    NoCertificate {
+        /// Which listener.
+        address: SocketAddr,
+    },
+    /// A certificate or key file that cannot be read or used.
+    #[error("cannot use {path}: {reason}", path = path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// In words.
+        reason: String,
+    },
+    /// A private key under a password.
+    #[error(
+        "the key in {path} is encrypted with a password, which is not supported: decrypt it with \
+         `openssl pkey -in {path} -out <new file>`",
+        path = path.display()
+    )]
+    KeyWithPassword {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing at all could be opened.
+    #[error("no listener could be opened")]
+    NoListener,
+}

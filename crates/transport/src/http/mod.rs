@@ -1,0 +1,252 @@
+//! The Janus and Admin APIs over HTTP: what to answer to which method and path.
+//!
+//! The order of the checks is Janus': cross-origin rules, OPTIONS, method, path, payload, info, ids.
+
+mod body;
+mod demos;
+mod path;
+mod poll;
+mod request;
+mod serve;
+
+pub(crate) use body::{Kind, Tracked};
+pub(crate) use demos::Demos;
+pub(crate) use serve::builder;
+
+use crate::acl::Acl;
+use crate::connection::Pulse;
+use crate::cors::CrossOrigin;
+use crate::listener::Shared;
+use crate::{Client, HttpSettings, Inbound, JsonFormat, Reply, Side};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use path::{Endpoint, Place};
+use portunus_api::{ApiError, ErrorCode, Value, json};
+use rustls::crypto::SecureRandom;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// An answer, or [`Dropped`].
+pub(crate) type Answer = Result<Response<Tracked>, Dropped>;
+
+/// The connection is closed without a word, as Janus does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Dropped {
+    #[error("the access list does not let this request in")]
+    Acl,
+    #[error("a request without a payload")]
+    NoPayload,
+    #[error("the payload did not come")]
+    BrokenPayload,
+    #[error("no answer in time")]
+    Unanswered,
+    #[error("not a WebSocket client of this API")]
+    Protocol,
+}
+
+/// One HTTP listener group.
+pub(crate) struct HttpApi {
+    side: Side,
+    base: path::Base,
+    format: JsonFormat,
+    acl: Acl,
+    cors: CrossOrigin,
+    demos: Option<Demos>,
+    shared: Arc<Shared>,
+    random: &'static dyn SecureRandom,
+}
+
+/// One request and the connection it came on.
+struct Call<'a> {
+    address: IpAddr,
+    pulse: &'a Arc<Pulse>,
+    headers: HeaderMap,
+    place: Place,
+    query: Option<String>,
+}
+
+impl HttpApi {
+    pub(crate) fn new(
+        side: Side,
+        settings: &HttpSettings,
+        demos: Option<Demos>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            side,
+            base: path::Base::new(&settings.base_path),
+            format: settings.format,
+            acl: Acl::new(&settings.acl, settings.acl_forwarded),
+            cors: CrossOrigin::new(&settings.cors, side),
+            demos,
+            shared,
+            random: crate::tls::provider().secure_random,
+        }
+    }
+
+    /// Answers one request of the connection behind `pulse`.
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        address: IpAddr,
+        pulse: &Arc<Pulse>,
+    ) -> Answer {
+        let ambiguous = pulse.on_request();
+        self.shared.counters().http_requests.up();
+        if ambiguous {
+            return Ok(closing(empty(pulse, StatusCode::BAD_REQUEST)));
+        }
+        let encoded = request.headers().contains_key(TRANSFER_ENCODING);
+        let answer = self.route(request, address, pulse).await?;
+        // What stands behind a body whose end a proxy may see elsewhere is never read (RFC 9112 section 11.2).
+        Ok(if encoded { closing(answer) } else { answer })
+    }
+
+    async fn route(&self, request: Request<Incoming>, address: IpAddr, pulse: &Arc<Pulse>) -> Answer {
+        let (parts, body) = request.into_parts();
+        if !self.acl.allows_request(&parts.headers) {
+            return Err(Dropped::Acl);
+        }
+        if let Some(demos) = &self.demos
+            && let Some(page) = self.demo_of(parts.uri.path())
+        {
+            return Ok(demo(demos, &page, &parts, pulse).await);
+        }
+        let allowed = self.cors.permits(&parts.headers);
+        let asked = parts.headers.clone();
+        let answer = if !allowed {
+            empty(pulse, StatusCode::FORBIDDEN)
+        } else if parts.method == Method::OPTIONS {
+            empty(pulse, StatusCode::OK)
+        } else if parts.method != Method::GET && parts.method != Method::POST {
+            self.error(pulse, ErrorCode::TransportSpecific, format!("Unsupported method {}", parts.method))
+        } else if let Some(place) = self.base.place(parts.uri.path()) {
+            let query = parts.uri.query().map(str::to_owned);
+            let call = Call { address, pulse, headers: parts.headers, place, query };
+            if parts.method == Method::POST { self.post(call, body).await? } else { self.get(call).await? }
+        } else {
+            empty(pulse, StatusCode::NOT_FOUND)
+        };
+        Ok(self.with_cors(&asked, answer))
+    }
+
+    async fn get(&self, call: Call<'_>) -> Answer {
+        let pulse = call.pulse;
+        let verb = match call.place.endpoint {
+            Some(Endpoint::Info) => "info",
+            Some(Endpoint::Ping) => "ping",
+            None if self.side == Side::Admin => {
+                return Ok(self.error(pulse, ErrorCode::InvalidJson, "Request payload missing"));
+            }
+            None => return self.poll(call).await,
+        };
+        let mut body = json!({ "janus": verb, "transaction": self.transaction() });
+        // `info` at a handle is for the core to refuse.
+        if let (Some(object), Some(handle)) = (body.as_object_mut(), call.place.handle) {
+            object.insert("handle_id".into(), handle.into());
+        }
+        self.ask(&call, body).await
+    }
+
+    /// Passes a request on and waits for its answer.
+    async fn ask(&self, call: &Call<'_>, body: Value) -> Answer {
+        let (reply, answer) = Reply::channel();
+        let request =
+            Inbound::Request { client: Client::Http, side: self.side, address: call.address, body, reply };
+        if let Err(overloaded) = self.submit(call.pulse, request) {
+            return Ok(overloaded);
+        }
+        match tokio::time::timeout(self.shared.times().reply, answer).await {
+            Ok(Ok(answer)) => Ok(self.json(Kind::chunked(self.format.write(&answer)), call.pulse)),
+            Ok(Err(_)) | Err(_) => {
+                self.shared.counters().unanswered.up();
+                Err(Dropped::Unanswered)
+            }
+        }
+    }
+
+    /// Hands something to the core at once, or says that it has too much to do.
+    fn submit(&self, pulse: &Arc<Pulse>, inbound: Inbound) -> Result<(), Response<Tracked>> {
+        self.shared.inbound.try_send(inbound).map_err(|full| {
+            if matches!(full, TrySendError::Full(_)) {
+                self.shared.counters().overloaded.up();
+            }
+            closing(empty(pulse, StatusCode::SERVICE_UNAVAILABLE))
+        })
+    }
+
+    fn error(&self, pulse: &Arc<Pulse>, code: ErrorCode, reason: impl Into<String>) -> Response<Tracked> {
+        let error = ApiError::new(code, reason).to_value();
+        let text = self.format.write(&json!({ "janus": "error", "error": error }));
+        self.json(Kind::sized(text), pulse)
+    }
+
+    fn json(&self, kind: Kind, pulse: &Arc<Pulse>) -> Response<Tracked> {
+        let mut answer = Response::new(Tracked::new(kind, pulse.clone()));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer
+    }
+
+    fn with_cors(&self, asked: &HeaderMap, mut answer: Response<Tracked>) -> Response<Tracked> {
+        self.cors.write(asked, answer.headers_mut());
+        answer
+    }
+
+    /// Eleven letters and digits, as Janus makes them for `info`.
+    fn transaction(&self) -> String {
+        const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let mut text = String::with_capacity(11);
+        let mut bytes = [0; 32];
+        while text.len() < 11 && self.random.fill(&mut bytes).is_ok() {
+            // 248 is the largest multiple of 62 in a byte: beyond, some letters would be likelier.
+            let fair = bytes.iter().filter(|b| **b < 248);
+            let letters = fair.filter_map(|b| LETTERS.get(usize::from(b % 62))).map(|b| char::from(*b));
+            text.extend(letters.take(11 - text.len()));
+        }
+        text
+    }
+
+    /// What of `path` is about the demo pages: the part below `/demos`.
+    fn demo_of(&self, path: &str) -> Option<String> {
+        if path == "/" && !self.base.is_root() {
+            return Some(String::new());
+        }
+        let below = path.strip_prefix("/demos")?;
+        (below.is_empty() || below.starts_with('/')).then(|| below.to_owned())
+    }
+}
+
+async fn demo(demos: &Demos, below: &str, asked: &Parts, pulse: &Arc<Pulse>) -> Response<Tracked> {
+    if asked.method != Method::GET && asked.method != Method::HEAD {
+        let mut answer = empty(pulse, StatusCode::METHOD_NOT_ALLOWED);
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
+    }
+    match below.strip_prefix('/') {
+        None => redirect(pulse, "/demos/"),
+        Some(below) => demos.serve(below, &asked.headers, pulse).await,
+    }
+}
+
+/// An answer without content.
+pub(crate) fn empty(pulse: &Arc<Pulse>, status: StatusCode) -> Response<Tracked> {
+    let mut answer = Response::new(Tracked::new(Kind::sized(""), pulse.clone()));
+    *answer.status_mut() = status;
+    answer
+}
+
+fn redirect(pulse: &Arc<Pulse>, to: &str) -> Response<Tracked> {
+    let mut answer = empty(pulse, StatusCode::FOUND);
+    if let Ok(to) = HeaderValue::from_str(to) {
+        answer.headers_mut().insert(LOCATION, to);
+    }
+    answer
+}
+
+fn closing(mut answer: Response<Tracked>) -> Response<Tracked> {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}

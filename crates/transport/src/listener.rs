@@ -1,0 +1,408 @@
+//! Listeners: binding them, letting connections in, and ending it all.
+
+use crate::acl::Acl;
+use crate::connection::{Admission, Pulse, Stream, Ticket, watched};
+use crate::counters::Counter;
+use crate::http::{Demos, HttpApi};
+use crate::tls::{self, CertificateSlot};
+use crate::websocket::SocketApi;
+use crate::{CertificateFiles, Counters, Error, Inbound, Limits, Mailboxes, Settings, Side, Times};
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+
+/// How far the end of the process has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Stage {
+    Running,
+    /// No new connections; each ends as soon as nothing is cut off by it.
+    Draining,
+    /// Whatever is left is dropped.
+    Over,
+}
+
+/// What every connection of every listener may use.
+pub(crate) struct Shared {
+    pub(crate) inbound: mpsc::Sender<Inbound>,
+    pub(crate) mailboxes: Mailboxes,
+    limits: Limits,
+    times: Arc<Times>,
+    stage: watch::Receiver<Stage>,
+}
+
+impl Shared {
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        self.mailboxes.counters()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn times(&self) -> &Times {
+        &self.times
+    }
+
+    /// Resolves when the process begins to end.
+    pub(crate) async fn draining(&self) {
+        self.reached(Stage::Draining).await;
+    }
+
+    /// Resolves when there is no time left.
+    pub(crate) async fn over(&self) {
+        self.reached(Stage::Over).await;
+    }
+
+    async fn reached(&self, wanted: Stage) {
+        // A sender that is gone means that everything is.
+        let _ = self.stage.clone().wait_for(|stage| *stage >= wanted).await;
+    }
+}
+
+/// An open listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The address it really has, with the port the system chose if 0 was asked for.
+    pub address: SocketAddr,
+    /// HTTP or WebSockets.
+    pub protocol: Protocol,
+    /// The API behind it.
+    pub side: Side,
+    /// TLS.
+    pub secure: bool,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 with long polls.
+    Http,
+    /// WebSockets.
+    WebSockets,
+}
+
+/// The transports at work. Dropping it ends them without ceremony.
+#[derive(Debug)]
+pub struct Running {
+    listening: Vec<Listening>,
+    problems: Vec<Error>,
+    certificates: Vec<Arc<CertificateSlot>>,
+    stage: watch::Sender<Stage>,
+    /// Closed when the last connection and listener have ended.
+    done: mpsc::Receiver<()>,
+}
+
+impl Running {
+    /// Every listener that could be opened.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// Listeners that could not; the others go on without them.
+    pub fn problems(&self) -> &[Error] {
+        &self.problems
+    }
+
+    /// Reads all certificates and keys again. New handshakes use them; a file that cannot be used leaves the old
+    /// certificate in place and is reported.
+    pub fn reload_certificates(&self) -> Vec<Error> {
+        self.certificates.iter().filter_map(|slot| slot.reload().err()).collect()
+    }
+
+    /// Stops listening, lets requests be answered, long polls return a keepalive and WebSockets close, and returns
+    /// when all is quiet; at the latest after `patience`, when what is left is dropped.
+    pub async fn shutdown(mut self, patience: Duration) {
+        self.stage.send_replace(Stage::Draining);
+        if tokio::time::timeout(patience, self.done.recv()).await.is_err() {
+            self.stage.send_replace(Stage::Over);
+            let _ = tokio::time::timeout(Duration::from_secs(1), self.done.recv()).await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stage.send_replace(Stage::Over);
+    }
+}
+
+/// Opens the listeners of `settings` and serves them until [`Running`] is shut down or dropped. Must be called within
+/// a tokio runtime.
+///
+/// A listener that cannot be opened is left out and reported by [`Running::problems`].
+///
+/// # Errors
+/// [`Error::NoListener`] when listeners are wanted for the Janus API and none of them opens; the reasons are logged.
+pub async fn start(
+    settings: Settings,
+    inbound: mpsc::Sender<Inbound>,
+    mailboxes: Mailboxes,
+) -> Result<Running, Error> {
+    let (stage, stage_seen) = watch::channel(Stage::Running);
+    let (alive, done) = mpsc::channel(1);
+    let shared = Arc::new(Shared {
+        inbound,
+        mailboxes,
+        limits: settings.limits.clone(),
+        times: Arc::new(settings.times.clone()),
+        stage: stage_seen,
+    });
+    let running =
+        Running { listening: Vec::new(), problems: Vec::new(), certificates: Vec::new(), stage, done };
+    let mut opening = Opening { running, shared, alive };
+    for (side, http) in [(Side::Janus, &settings.http), (Side::Admin, &settings.admin_http)] {
+        let Some(http) = http else { continue };
+        let demos = if side == Side::Janus { Demos::new(&settings.demos) } else { None };
+        let api = Api::Http(HttpApi::new(side, http, demos, opening.shared.clone()));
+        let acl = Acl::new(&http.acl, http.acl_forwarded);
+        let front = opening.front(api, acl, http.connections, http.connections_per_address);
+        let place = Place { side, protocol: Protocol::Http };
+        opening
+            .group(&front, place, &http.addresses, &http.secure_addresses, http.certificate.as_ref())
+            .await;
+    }
+    for (side, ws) in [(Side::Janus, &settings.websockets), (Side::Admin, &settings.admin_websockets)] {
+        let Some(ws) = ws else { continue };
+        let api = Api::WebSockets(SocketApi::new(side, ws, opening.shared.clone()));
+        let acl = Acl::new(&ws.acl, ws.acl_forwarded);
+        let front = opening.front(api, acl, ws.connections, ws.connections_per_address);
+        let place = Place { side, protocol: Protocol::WebSockets };
+        opening.group(&front, place, &ws.addresses, &ws.secure_addresses, ws.certificate.as_ref()).await;
+    }
+    let Opening { running, .. } = opening;
+    if running.listening.iter().any(|l| l.side == Side::Janus) || running.problems.is_empty() {
+        Ok(running)
+    } else {
+        Err(Error::NoListener)
+    }
+}
+
+/// What is open so far.
+struct Opening {
+    running: Running,
+    shared: Arc<Shared>,
+    alive: mpsc::Sender<()>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    side: Side,
+    protocol: Protocol,
+}
+
+impl Opening {
+    fn front(&self, api: Api, acl: Acl, connections: usize, per_address: usize) -> Arc<Front> {
+        let counters = self.shared.counters().clone();
+        let admission = Admission::new(connections, per_address, self.shared.times.clone(), counters);
+        Arc::new(Front { api, acl, admission: Arc::new(admission), shared: self.shared.clone() })
+    }
+
+    async fn group(
+        &mut self,
+        front: &Arc<Front>,
+        place: Place,
+        plain: &[SocketAddr],
+        secure: &[SocketAddr],
+        files: Option<&CertificateFiles>,
+    ) {
+        for address in plain {
+            self.open(front, place, *address, None).await;
+        }
+        let Some(first) = secure.first() else { return };
+        let acceptor = match files {
+            Some(files) => CertificateSlot::load(files).map(Arc::new).and_then(|slot| {
+                let acceptor = tls::acceptor(slot.clone())?;
+                self.running.certificates.push(slot);
+                Ok(acceptor)
+            }),
+            None => Err(Error::NoCertificate { address: *first }),
+        };
+        match acceptor {
+            Ok(acceptor) => {
+                for address in secure {
+                    self.open(front, place, *address, Some(acceptor.clone())).await;
+                }
+            }
+            Err(problem) => self.problem(problem),
+        }
+    }
+
+    async fn open(&mut self, front: &Arc<Front>, place: Place, wanted: SocketAddr, tls: Option<TlsAcceptor>) {
+        let bound = match bind(wanted).await {
+            Ok(listener) => listener.local_addr().map(|address| (listener, address)),
+            Err(e) => Err(e),
+        };
+        let (listener, address) = match bound {
+            Ok(bound) => bound,
+            Err(source) => return self.problem(Error::Bind { address: wanted, source }),
+        };
+        let Place { side, protocol } = place;
+        tracing::info!(%address, ?protocol, ?side, secure = tls.is_some(), "listening");
+        self.running.listening.push(Listening { address, protocol, side, secure: tls.is_some() });
+        tokio::spawn(accept(listener, front.clone(), tls, self.alive.clone()));
+    }
+
+    fn problem(&mut self, problem: Error) {
+        tracing::error!(%problem, "a listener is left out");
+        self.running.problems.push(problem);
+    }
+}
+
+/// `[::]` takes IPv4 too; on a machine without IPv6, `0.0.0.0` is what was meant.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
+
+enum Api {
+    Http(HttpApi),
+    WebSockets(SocketApi),
+}
+
+/// What one group of listeners has in common.
+struct Front {
+    api: Api,
+    acl: Acl,
+    admission: Arc<Admission>,
+    shared: Arc<Shared>,
+}
+
+async fn accept(listener: TcpListener, front: Arc<Front>, tls: Option<TlsAcceptor>, alive: mpsc::Sender<()>) {
+    let mut spare = Spare::take();
+    loop {
+        let accepted = tokio::select! {
+            () = front.shared.draining() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => front.clone().admit(socket, peer, tls.clone(), alive.clone()),
+            Err(e) if is_of_the_connection(&e) => {}
+            Err(e) => {
+                front.shared.counters().accept_errors.up();
+                tracing::debug!(error = %e, "accepting failed");
+                spare.refuse_one(&listener).await;
+            }
+        }
+    }
+}
+
+/// Errors of a connection that ended while it waited (accept(2)); the listener is fine.
+fn is_of_the_connection(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// A descriptor kept for the day when there are no others: given up for a moment, it lets a connection be refused
+/// instead of left hanging.
+struct Spare(Option<File>);
+
+impl Spare {
+    fn take() -> Self {
+        Self(File::open("/dev/null").ok())
+    }
+
+    async fn refuse_one(&mut self, listener: &TcpListener) {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let refused = if self.0.take().is_some() {
+            let refused = tokio::time::timeout(PAUSE, listener.accept()).await;
+            matches!(refused, Ok(Ok(_)))
+        } else {
+            false
+        };
+        if !refused {
+            tokio::time::sleep(PAUSE).await;
+        }
+        *self = Self::take();
+    }
+}
+
+impl Front {
+    fn admit(
+        self: Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        alive: mpsc::Sender<()>,
+    ) {
+        // An IPv4 client of a `[::]` listener is an IPv4 client.
+        let address = peer.ip().to_canonical();
+        self.shared.counters().accepted.up();
+        if !self.acl.allows_connection(address) {
+            self.shared.counters().refused_acl.up();
+            return;
+        }
+        let Some(ticket) = self.admission.admit(address) else { return };
+        // Answers are written whole; waiting for more to send only delays them.
+        let _ = socket.set_nodelay(true);
+        let gauge = Gauge::new(self.shared.counters().clone(), &self.api);
+        tokio::spawn(async move {
+            let _alive = (alive, gauge);
+            let pulse = ticket.pulse().clone();
+            tokio::select! {
+                () = self.serve(socket, address, tls, ticket) => {}
+                () = pulse.evicted() => {}
+                () = self.shared.over() => {}
+            }
+        });
+    }
+
+    async fn serve(&self, socket: TcpStream, address: IpAddr, tls: Option<TlsAcceptor>, ticket: Ticket) {
+        let Some(tls) = tls else { return self.speak(socket, address, &ticket).await };
+        match watched(ticket.pulse(), tls.accept(socket)).await {
+            Some(Ok(socket)) => self.speak(socket, address, &ticket).await,
+            Some(Err(e)) => {
+                self.shared.counters().tls_failures.up();
+                tracing::debug!(%address, error = %e, "TLS handshake failed");
+            }
+            None => {
+                self.shared.counters().tls_failures.up();
+                self.shared.counters().timed_out.up();
+            }
+        }
+    }
+
+    async fn speak<T>(&self, socket: T, address: IpAddr, ticket: &Ticket)
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let pulse: &Arc<Pulse> = ticket.pulse();
+        let stream = Stream::new(socket, pulse.clone(), self.shared.limits.read_rate);
+        pulse.on_idle();
+        match &self.api {
+            Api::Http(api) => api.speak(stream, address, pulse).await,
+            Api::WebSockets(api) => api.speak(stream, address, pulse).await,
+        }
+    }
+}
+
+/// Counts a connection as long as it lives.
+struct Gauge {
+    counters: Arc<Counters>,
+    which: fn(&Counters) -> &Counter,
+}
+
+impl Gauge {
+    fn new(counters: Arc<Counters>, api: &Api) -> Self {
+        let which: fn(&Counters) -> &Counter = match api {
+            Api::Http(_) => |c| &c.http_connections,
+            Api::WebSockets(_) => |c| &c.websocket_connections,
+        };
+        which(&counters).up();
+        Self { counters, which }
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        (self.which)(&self.counters).down();
+    }
+}

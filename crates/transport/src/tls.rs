@@ -1,0 +1,89 @@
+//! Certificates of the TLS listeners: PEM files behind a slot that can be refilled while connections come in.
+
+use crate::{CertificateFiles, Error};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio_rustls::TlsAcceptor;
+
+/// The certificate new handshakes get.
+#[derive(Debug)]
+pub(crate) struct CertificateSlot {
+    files: CertificateFiles,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl CertificateSlot {
+    pub(crate) fn load(files: &CertificateFiles) -> Result<Self, Error> {
+        let current = RwLock::new(Arc::new(read(files)?));
+        Ok(Self { files: files.clone(), current })
+    }
+
+    /// Reads the files again. After an error the old certificate stays.
+    pub(crate) fn reload(&self) -> Result<(), Error> {
+        let fresh = Arc::new(read(&self.files)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for CertificateSlot {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// TLS 1.2 and 1.3, HTTP/1.1 only.
+pub(crate) fn acceptor(slot: Arc<CertificateSlot>) -> Result<TlsAcceptor, Error> {
+    let path = slot.files.certificate.clone();
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Error::Certificate { path, reason: e.to_string() })?
+        .with_no_client_auth()
+        .with_cert_resolver(slot);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+pub(crate) fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
+fn read(files: &CertificateFiles) -> Result<CertifiedKey, Error> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&bytes(&files.certificate)?)
+        .collect::<Result<_, _>>()
+        .map_err(|e| unusable(&files.certificate, e))?;
+    if chain.is_empty() {
+        return Err(unusable(&files.certificate, "it holds no certificate"));
+    }
+    let pem = bytes(&files.key)?;
+    let text = String::from_utf8_lossy(&pem);
+    // PKCS#8 says so in its label, the older forms in a header.
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(Error::KeyWithPassword { path: files.key.clone() });
+    }
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| match e {
+        rustls::pki_types::pem::Error::NoItemsFound => unusable(&files.key, "it holds no private key"),
+        e => unusable(&files.key, e),
+    })?;
+    let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|e| unusable(&files.key, e))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // Some keys cannot be compared; the handshake will tell.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
+        Err(e) => Err(unusable(&files.key, format!("it does not belong to the certificate ({e})"))),
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|e| unusable(path, e))
+}
+
+fn unusable(path: &Path, reason: impl ToString) -> Error {
+    Error::Certificate { path: path.to_owned(), reason: reason.to_string() }
+}

@@ -1,0 +1,283 @@
+//! One WebSocket after its handshake.
+//!
+//! One task does everything in turn: write what is queued, read a message, hand its requests to the core. It reads on
+//! only when the requests of the last message are handed over, and writes nothing while the last write is unfinished;
+//! so a client that floods us is read more slowly, and one that does not read fills its queue and is closed.
+
+use super::SocketApi;
+use crate::mailbox::{Item, Next, Outgoing};
+use crate::{Client, Inbound, PingPong, Reply, json};
+use futures_util::{SinkExt, StreamExt};
+use portunus_api::{ApiError, ErrorCode, Value, json};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::OwnedPermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Bytes, Message};
+
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A connection and what it waits for.
+pub(super) struct Session<'a> {
+    api: &'a SocketApi,
+    address: IpAddr,
+    outgoing: Arc<Outgoing>,
+    in_flight: Arc<Semaphore>,
+    /// Requests that have been read but not handed to the core, in order.
+    requests: VecDeque<Value>,
+    /// Messages taken from `outgoing` whose writing is not finished.
+    in_hand: Vec<Item>,
+    heard: Instant,
+    pinged: bool,
+}
+
+/// Why a connection ends.
+enum End {
+    /// It is gone already, or not worth another byte.
+    Silent,
+    /// With a close frame.
+    Farewell(CloseCode, &'static str),
+}
+
+type Place = (OwnedSemaphorePermit, OwnedPermit<Inbound>);
+type Handover = Pin<Box<dyn Future<Output = Option<Place>> + Send>>;
+
+impl<'a> Session<'a> {
+    pub(super) fn new(api: &'a SocketApi, address: IpAddr) -> Self {
+        Self {
+            api,
+            address,
+            outgoing: api.shared.mailboxes.connect(),
+            in_flight: Arc::new(Semaphore::new(api.shared.limits().requests_in_flight.max(1))),
+            requests: VecDeque::new(),
+            in_hand: Vec::new(),
+            heard: Instant::now(),
+            pinged: false,
+        }
+    }
+
+    pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(mut self, stream: T) {
+        let limits = self.api.shared.limits();
+        let config = WebSocketConfig::default()
+            // Allocated for every connection, most of which are idle.
+            .read_buffer_size(4 << 10)
+            .write_buffer_size(16 << 10)
+            .max_message_size(Some(limits.message))
+            .max_frame_size(Some(limits.message));
+        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let end = self.converse(&mut socket).await;
+        if let End::Farewell(code, reason) = end {
+            let frame = CloseFrame { code, reason: reason.into() };
+            // The other side's close frame is waited for, so that nothing it sends resets the connection.
+            let farewell = async {
+                if socket.close(Some(frame)).await.is_ok() {
+                    while let Some(Ok(_)) = socket.next().await {}
+                }
+            };
+            let _ = timeout(FAREWELL, farewell).await;
+        }
+    }
+
+    async fn converse<T: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut WebSocketStream<T>) -> End {
+        let api = self.api;
+        let outgoing = self.outgoing.clone();
+        let mut handover: Option<Handover> = None;
+        let mut draining = pin!(api.shared.draining());
+        loop {
+            if handover.is_none() && !self.requests.is_empty() {
+                handover = Some(self.handover());
+            }
+            let alarm = self.alarm();
+            let done = tokio::select! {
+                next = outgoing.next() => match next {
+                    Next::Write(batch) => {
+                        self.in_hand = batch;
+                        self.write(socket).await
+                    }
+                    Next::Close => Some(End::Farewell(CloseCode::Normal, "")),
+                    Next::Abort => Some(self.too_slow()),
+                },
+                place = async { handover.as_mut()?.as_mut().await }, if handover.is_some() => {
+                    handover = None;
+                    self.hand_over(place)
+                }
+                message = socket.next(), if handover.is_none() => {
+                    self.heard = Instant::now();
+                    self.pinged = false;
+                    self.on_message(message, socket).await
+                }
+                () = sleep_until(alarm) => self.on_silence(socket, handover.is_some()).await,
+                () = &mut draining => Some(End::Farewell(CloseCode::Away, "shutting down")),
+            };
+            if let Some(end) = done {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for the right to have one more request in flight, then for room at the core.
+    fn handover(&self) -> Handover {
+        let in_flight = self.in_flight.clone();
+        let inbound = self.api.shared.inbound.clone();
+        let patience = self.api.shared.times().reply;
+        Box::pin(async move {
+            let permit = in_flight.acquire_owned().await.ok()?;
+            let room = timeout(patience, inbound.reserve_owned()).await.ok()?.ok()?;
+            Some((permit, room))
+        })
+    }
+
+    fn hand_over(&mut self, place: Option<Place>) -> Option<End> {
+        let Some((permit, room)) = place else {
+            self.api.shared.counters().overloaded.up();
+            return Some(End::Farewell(CloseCode::Again, "overloaded"));
+        };
+        if let Some(body) = self.requests.pop_front() {
+            self.api.shared.counters().websocket_requests.up();
+            room.send(Inbound::Request {
+                client: Client::Connection(self.outgoing.id()),
+                side: self.api.side,
+                address: self.address,
+                body,
+                reply: Reply::queued(self.outgoing.clone(), permit),
+            });
+        }
+        None
+    }
+
+    async fn on_message<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        message: Option<tungstenite::Result<Message>>,
+        socket: &mut WebSocketStream<T>,
+    ) -> Option<End> {
+        use tungstenite::Error;
+        match message {
+            Some(Ok(Message::Text(text))) => self.on_text(text.as_bytes()),
+            Some(Ok(Message::Binary(bytes))) => self.on_text(&bytes),
+            // The pong goes out with the next flush.
+            Some(Ok(Message::Ping(_))) => return self.flush(socket).await,
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Close(_))) => {
+                let _ = timeout(FAREWELL, socket.flush()).await;
+                return Some(End::Silent);
+            }
+            Some(Err(Error::Capacity(_))) => {
+                self.api.shared.counters().too_large.up();
+                return Some(End::Farewell(CloseCode::Size, "message too long"));
+            }
+            Some(Err(Error::Utf8(_))) => return Some(End::Farewell(CloseCode::Invalid, "not UTF-8")),
+            Some(Err(Error::Protocol(_))) => return Some(End::Farewell(CloseCode::Protocol, "")),
+            Some(Err(_)) | None => return Some(End::Silent),
+        }
+        None
+    }
+
+    /// One message: any number of JSON texts, all of them or none.
+    fn on_text(&mut self, bytes: &[u8]) {
+        let parsed =
+            if bytes.is_empty() { json::parse(bytes).map(|v| vec![v]) } else { json::parse_all(bytes) };
+        match parsed {
+            Ok(values) => self.requests.extend(values),
+            Err(fault) => {
+                self.api.shared.counters().invalid_json.up();
+                let reason = format!(
+                    "Invalid Janus API request - <string>({},{}): {}",
+                    fault.line, fault.column, fault.text
+                );
+                let error = ApiError::new(ErrorCode::InvalidJson, reason).to_value();
+                // A queue without room ends the connection anyway.
+                let _ = self.outgoing.push(None, json!({ "janus": "error", "error": error }));
+            }
+        }
+    }
+
+    async fn write<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut WebSocketStream<T>,
+    ) -> Option<End> {
+        let texts: Vec<_> = self.in_hand.iter().map(|i| self.api.format.write(&i.value)).collect();
+        let written = tokio::select! {
+            written = timeout(self.api.shared.times().write, async {
+                for text in texts {
+                    socket.feed(Message::text(text)).await?;
+                }
+                socket.flush().await
+            }) => written,
+            () = self.outgoing.overflown() => return Some(self.too_slow()),
+        };
+        match written {
+            Ok(Ok(())) => {
+                self.in_hand.clear();
+                None
+            }
+            Ok(Err(_)) => Some(End::Silent),
+            Err(_) => Some(self.too_slow()),
+        }
+    }
+
+    async fn flush<T: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut WebSocketStream<T>) -> Option<End> {
+        match timeout(self.api.shared.times().write, socket.flush()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(_)) => Some(End::Silent),
+            Err(_) => Some(self.too_slow()),
+        }
+    }
+
+    fn too_slow(&self) -> End {
+        self.api.shared.counters().slow_clients.up();
+        End::Silent
+    }
+
+    fn alarm(&self) -> Instant {
+        let PingPong { trigger, timeout } = self.api.ping_pong;
+        self.heard + if self.pinged { trigger + timeout } else { trigger }
+    }
+
+    async fn on_silence<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut WebSocketStream<T>,
+        deaf: bool,
+    ) -> Option<End> {
+        if deaf {
+            // We are not reading, so the silence is ours.
+            self.heard = Instant::now();
+            return None;
+        }
+        if self.pinged {
+            self.api.shared.counters().timed_out.up();
+            return Some(End::Silent);
+        }
+        self.pinged = true;
+        let ping = async { socket.send(Message::Ping(Bytes::new())).await };
+        match timeout(self.api.shared.times().write, ping).await {
+            Ok(Ok(())) => None,
+            Ok(Err(_)) => Some(End::Silent),
+            Err(_) => Some(self.too_slow()),
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let in_hand = std::mem::take(&mut self.in_hand);
+        self.api.shared.mailboxes.disconnect(&self.outgoing, in_hand);
+        let client = Client::Connection(self.outgoing.id());
+        let inbound = self.api.shared.inbound.clone();
+        // A connection may end in the middle of anything; the core hears of it in any case.
+        if let Err(full) = inbound.try_send(Inbound::Gone { client })
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let gone = full.into_inner();
+            runtime.spawn(async move { drop(inbound.send(gone).await) });
+        }
+    }
+}
