@@ -1,0 +1,283 @@
+//! Offer and answer: the client's descriptions in, the plugins' plans out, and the text between.
+//!
+//! For each handle at most one offer waits for its answer ([`Exchange`]). The media engine has a peer from the first
+//! answer of ours, or offer of ours, on; an offer the plugin refused has left nothing behind, so the next one is as good as
+//! a first one.
+
+use crate::handle::{Exchange, Life, Queued, TheirOffer, Waiting, still_cleaning};
+use crate::io::Output;
+use crate::machine::{Ask, Core};
+use crate::settings::limits;
+use portunus_api::reply::{self, LocalJsep};
+use portunus_api::{ApiError, ErrorCode, HandleId, Jsep, JsepKind, Kind, Value, require};
+use portunus_plugin::media::{MediaCommand, Negotiation};
+use portunus_plugin::{Description, JsepPlan, Message, Plan, RemoteJsep, Reply};
+use portunus_sdp::{Codec, LocalTransport, Negotiated, NegotiatedPayload, Payload, PlanMedia, RidOrder};
+use serde_json::json;
+use std::sync::Arc;
+
+impl Core {
+    /// `message`
+    pub(crate) fn message(&mut self, ask: &mut Ask, id: HandleId) -> Result<(), ApiError> {
+        let request = &mut ask.request;
+        require(&request.body, "body", Kind::Object)?;
+        let jsep = match request.body.get("jsep") {
+            Some(value) => Some(self.on_jsep(id, value)?),
+            None => None,
+        };
+        let Some(Value::Object(body)) = request.body.remove("body") else {
+            return Err(ErrorCode::InvalidElementType.into());
+        };
+        let transaction = request.transaction.clone();
+        let session = request.session_id;
+        let message = Message { transaction: transaction.clone(), body, jsep };
+        let Some(reply) = self.call(id, |p, cx| p.message(cx, id, message)) else {
+            return Err(ErrorCode::PluginMessage.into());
+        };
+        let json = match reply {
+            Reply::Ack(hint) => reply::ack(session, &transaction, hint),
+            Reply::Err(text) => return Err(ApiError::new(ErrorCode::PluginMessage, text)),
+            Reply::Now(data) => match self.sender(id) {
+                Some(sender) => sender.plugin_success(&transaction, self.package_of(id), data),
+                None => return Err(ErrorCode::HandleNotFound.into()),
+            },
+        };
+        self.reply(ask.key, json);
+        Ok(())
+    }
+
+    fn package_of(&self, id: HandleId) -> &'static str {
+        self.handles.get(&id).map_or("", |h| self.package(h.plugin))
+    }
+
+    /// Reads a description and takes it for the offer or answer of the exchange at hand.
+    fn on_jsep(&mut self, id: HandleId, value: &Value) -> Result<RemoteJsep, ApiError> {
+        let jsep = Jsep::parse(value)?;
+        if self.handles.get(&id).is_some_and(crate::handle::Handle::is_closing) {
+            return Err(still_cleaning());
+        }
+        let mut description = Description::parse(&jsep.sdp)
+            .map_err(|e| ApiError::new(ErrorCode::JsepInvalidSdp, e.janus_text()))?;
+        let order = jsep.rid_order.as_deref().unwrap_or("hml");
+        description.rid_order = RidOrder::from_name(order).unwrap_or_else(|| {
+            tracing::warn!(handle = %id, "unknown rid_order, taken as hml");
+            RidOrder::HighFirst
+        });
+        let description = Arc::new(description);
+        let renegotiation = match jsep.kind {
+            JsepKind::Offer => self.on_offer(id, &description, jsep.trickle)?,
+            JsepKind::Answer => self.on_answer(id, &description, jsep.trickle)?,
+        };
+        self.jsep_notice(id, "remote", jsep.kind, &jsep.sdp);
+        Ok(RemoteJsep {
+            kind: jsep.kind,
+            renegotiation,
+            e2ee: jsep.e2ee,
+            rids_high_first: description.rid_order == RidOrder::HighFirst,
+            description,
+        })
+    }
+
+    /// Whether there is a PeerConnection already.
+    fn on_offer(&mut self, id: HandleId, offer: &Arc<Description>, trickle: bool) -> Result<bool, ApiError> {
+        let Some(handle) = self.handles.get_mut(&id) else {
+            return Err(ErrorCode::HandleNotFound.into());
+        };
+        let renegotiation = matches!(handle.life, Life::Present { .. });
+        match &handle.exchange {
+            // RFC 9429 section 5.2.2: m-lines never go away.
+            _ if renegotiation && offer.media.len() < handle.agreed.len() => return Err(unprocessable(true)),
+            Exchange::Ours(_) if !handle.is_up() => {
+                return Err(ApiError::new(ErrorCode::Unknown, "Error setting ICE locally"));
+            }
+            Exchange::Ours(_) => {
+                // Glare in a renegotiation: the client's offer wins, as in Janus.
+                tracing::debug!(handle = %id, "the client offers instead of answering");
+                self.counters.illegal_transitions += 1;
+                handle.waiting.clear();
+            }
+            Exchange::Theirs(_) | Exchange::Settled => {}
+        }
+        let offer = TheirOffer { description: Arc::clone(offer), trickle };
+        handle.exchange = Exchange::Theirs(Box::new(offer));
+        Ok(renegotiation)
+    }
+
+    /// Whether there was a PeerConnection before the offer this answers.
+    fn on_answer(&mut self, id: HandleId, answer: &Description, trickle: bool) -> Result<bool, ApiError> {
+        let Some(handle) = self.handles.get_mut(&id) else {
+            return Err(ErrorCode::HandleNotFound.into());
+        };
+        let Exchange::Ours(plan) = &handle.exchange else {
+            return Err(ApiError::new(ErrorCode::UnexpectedAnswer, "Unexpected ANSWER (did we offer?)"));
+        };
+        let renegotiation = handle.is_up();
+        if answer.media.len() != plan.media.len() {
+            return Err(unprocessable(renegotiation));
+        }
+        let negotiated = portunus_sdp::negotiate(answer, plan);
+        handle.agreed.clone_from(&negotiated);
+        handle.exchange = Exchange::Settled;
+        let trickle = trickle || !handle.early.is_empty();
+        let worker = handle.worker;
+        self.media_command(MediaCommand::Negotiate(Box::new(Negotiation {
+            handle: id,
+            exchange: None,
+            remote: Some(answer.transport().clone()),
+            offering: true,
+            restart: false,
+            trickle,
+            media: negotiated,
+            affinity: None,
+            worker,
+        })));
+        self.pass_on_early(id);
+        Ok(renegotiation)
+    }
+
+    /// A plugin wants a description sent: asks the media engine for its part. The event waits for it.
+    pub(crate) fn describe(
+        &mut self,
+        id: HandleId,
+        transaction: Option<String>,
+        data: Value,
+        jsep: Box<JsepPlan>,
+    ) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        if handle.is_closing() {
+            if handle.queue.len() < limits::WAITING_REQUESTS {
+                handle.queue.push_back(Queued::Push { transaction, data, jsep });
+            } else {
+                self.counters.refused_full += 1;
+                tracing::warn!(handle = %id, "too much waits for an old PeerConnection to close");
+            }
+            return;
+        }
+        let offer = match (jsep.kind, &handle.exchange) {
+            (JsepKind::Answer, Exchange::Theirs(offer)) => {
+                Some((Arc::clone(&offer.description), offer.trickle))
+            }
+            (JsepKind::Offer, Exchange::Settled | Exchange::Ours(_)) => None,
+            _ => {
+                self.counters.illegal_transitions += 1;
+                tracing::warn!(handle = %id, kind = jsep.kind.as_str(), "a description the exchange does not allow");
+                return self.push(id, transaction, data);
+            }
+        };
+        if handle.waiting.len() >= limits::WAITING_DESCRIPTIONS {
+            self.counters.refused_full += 1;
+            return self.push(id, transaction, data);
+        }
+        let exchange = self.next_exchange;
+        self.next_exchange += 1;
+        let media = match &offer {
+            Some((offer, _)) => {
+                let agreed = portunus_sdp::negotiate(offer, &jsep.plan);
+                handle.agreed.clone_from(&agreed);
+                agreed
+            }
+            None => proposed(&jsep.plan, &handle.agreed),
+        };
+        let deadline = self.now + limits::GATHERING;
+        let negotiation = Negotiation {
+            handle: id,
+            exchange: Some(exchange),
+            remote: offer.as_ref().map(|(o, _)| o.transport().clone()),
+            offering: offer.is_none(),
+            restart: jsep.restart,
+            trickle: offer.as_ref().is_none_or(|(_, trickle)| *trickle) || !handle.early.is_empty(),
+            media,
+            affinity: jsep.affinity.clone().or_else(|| jsep.plan.affinity.clone()),
+            worker: handle.worker,
+        };
+        let first_mid = jsep.plan.media.first().map(|m| m.mid.clone()).unwrap_or_default();
+        handle.life = Life::Present { up: handle.is_up(), first_mid };
+        handle.exchange = match &offer {
+            Some(_) => Exchange::Settled,
+            None => Exchange::Ours(Box::new(jsep.plan.clone())),
+        };
+        let answers = offer.is_some();
+        handle.waiting.push(Waiting { exchange, deadline, transaction, data, plan: jsep });
+        self.deadlines.insert((deadline, id));
+        self.media_command(MediaCommand::Negotiate(Box::new(negotiation)));
+        if answers {
+            self.pass_on_early(id);
+        }
+    }
+
+    /// Our part of a description is there: writes it and sends the event that has waited for it.
+    pub(crate) fn on_local(&mut self, id: HandleId, exchange: u64, transport: LocalTransport) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        let Some(at) = handle.waiting.iter().position(|w| w.exchange == exchange) else {
+            self.counters.illegal_transitions += 1;
+            return tracing::debug!(handle = %id, exchange, "nobody waits for this transport");
+        };
+        let waiting = handle.waiting.remove(at);
+        let session = handle.session;
+        let sdp = portunus_sdp::write(&waiting.plan.plan, &transport);
+        self.jsep_notice(id, "local", waiting.plan.kind, &sdp);
+        let jsep = LocalJsep { kind: waiting.plan.kind, sdp, e2ee: waiting.plan.e2ee };
+        if let Some(sender) = self.sender(id) {
+            let (transaction, package) = (waiting.transaction.as_deref(), self.package_of(id));
+            let json = sender.plugin_event(transaction, package, waiting.data, Some(&jsep));
+            self.outputs.push_back(Output::Event { session, json });
+        }
+    }
+
+    fn jsep_notice(&mut self, id: HandleId, owner: &str, kind: JsepKind, sdp: &str) {
+        let session = self.handles.get(&id).map(|h| h.session);
+        self.notice(
+            8,
+            None,
+            session,
+            Some(id),
+            || json!({ "owner": owner, "jsep": { "type": kind.as_str(), "sdp": sdp } }),
+        );
+    }
+}
+
+fn unprocessable(renegotiation: bool) -> ApiError {
+    let code = if renegotiation { ErrorCode::UnexpectedAnswer } else { ErrorCode::JsepInvalidSdp };
+    ApiError::new(code, "Error processing SDP")
+}
+
+/// What the media engine has to know of an offer of ours: m-lines agreed on before stay as they are until the answer
+/// comes; new ones neither send nor receive until then, but get their SSRCs.
+fn proposed(plan: &Plan, agreed: &[Negotiated]) -> Vec<Negotiated> {
+    let line = |(index, ours): (usize, &PlanMedia)| {
+        let before = agreed.get(index).filter(|a| a.mid == ours.mid && a.kind == ours.kind && ours.accepted);
+        before.cloned().unwrap_or_else(|| Negotiated {
+            mindex: u16::try_from(index).unwrap_or(u16::MAX),
+            mid: ours.mid.clone(),
+            kind: ours.kind.clone(),
+            active: ours.accepted,
+            receive: false,
+            send: false,
+            payloads: ours.payloads.iter().map(proposed_payload).collect(),
+            extensions: ours.extensions.iter().map(|e| (e.id, e.uri.clone())).collect(),
+            remote_ssrcs: Vec::new(),
+            rids: Vec::new(),
+            msid: None,
+            sctp_port: None,
+            max_message_size: None,
+        })
+    };
+    plan.media.iter().enumerate().map(line).collect()
+}
+
+fn proposed_payload(ours: &Payload) -> NegotiatedPayload {
+    NegotiatedPayload {
+        pt: ours.pt,
+        name: ours.name.clone(),
+        codec: Codec::of(ours),
+        clock_rate: ours.clock_rate,
+        channels: ours.channels,
+        fmtp: ours.fmtp.clone(),
+        rtx: ours.rtx,
+        nack: ours.has_feedback("nack"),
+        pli: ours.has_feedback("nack pli"),
+        fir: ours.has_feedback("ccm fir"),
+        remb: ours.has_feedback("goog-remb"),
+        twcc: ours.has_feedback("transport-cc"),
+    }
+}

@@ -1,0 +1,350 @@
+//! A handle: one client's attachment to one plugin, and the state of its PeerConnection.
+
+use crate::auth;
+use crate::io::Output;
+use crate::machine::{Ask, Core, Step};
+use crate::settings::limits;
+use portunus_api::{
+    ApiError, ErrorCode, HandleId, Kind, Request, SessionId, Trickle, Value, Verb, optional, reply, require,
+};
+use portunus_plugin::media::MediaCommand;
+use portunus_plugin::{Description, JsepPlan, MediaEvent, Plan};
+use portunus_sdp::Negotiated;
+use serde_json::json;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One client's attachment to one plugin.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) session: SessionId,
+    /// Index of its plugin.
+    pub(crate) plugin: usize,
+    pub(crate) opaque_id: Option<String>,
+    /// The worker its client asked for.
+    pub(crate) worker: Option<usize>,
+    pub(crate) life: Life,
+    pub(crate) exchange: Exchange,
+    /// The m-lines both sides agreed on last.
+    pub(crate) agreed: Vec<Negotiated>,
+    /// `trickle` requests whose offer or answer is not there yet, unread.
+    pub(crate) early: VecDeque<(Instant, Trickle)>,
+    /// Events whose description waits for the media engine.
+    pub(crate) waiting: Vec<Waiting>,
+    /// What came while the old PeerConnection was closing.
+    pub(crate) queue: VecDeque<Queued>,
+}
+
+/// The media engine's peer.
+#[derive(Debug)]
+pub(crate) enum Life {
+    /// There is none.
+    Absent,
+    /// There is one.
+    Present {
+        /// It was up once.
+        up: bool,
+        /// The mid that carries the transport.
+        first_mid: String,
+    },
+    /// It was told to close and has not said yet that it has.
+    Closing {
+        /// When it counts as closed.
+        deadline: Instant,
+        /// What the event will say then.
+        reason: String,
+    },
+}
+
+/// The offer that waits for its answer.
+#[derive(Debug)]
+pub(crate) enum Exchange {
+    /// There is none.
+    Settled,
+    /// The client's.
+    Theirs(Box<TheirOffer>),
+    /// Ours.
+    Ours(Box<Plan>),
+}
+
+/// An offer of the client.
+#[derive(Debug)]
+pub(crate) struct TheirOffer {
+    pub(crate) description: Arc<Description>,
+    pub(crate) trickle: bool,
+}
+
+/// An event that waits for our part of its description.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) exchange: u64,
+    pub(crate) deadline: Instant,
+    pub(crate) transaction: Option<String>,
+    pub(crate) data: Value,
+    pub(crate) plan: Box<JsepPlan>,
+}
+
+/// Something that waits until the old PeerConnection is closed.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    /// A request.
+    Request(Ask),
+    /// A plugin's event with a description.
+    Push {
+        /// The transaction it answers.
+        transaction: Option<String>,
+        /// Its data.
+        data: Value,
+        /// The description to go with it.
+        jsep: Box<JsepPlan>,
+    },
+}
+
+impl Handle {
+    fn new(session: SessionId, plugin: usize) -> Self {
+        Self {
+            session,
+            plugin,
+            opaque_id: None,
+            worker: None,
+            life: Life::Absent,
+            exchange: Exchange::Settled,
+            agreed: Vec::new(),
+            early: VecDeque::new(),
+            waiting: Vec::new(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// It had a working PeerConnection and has it still.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.life, Life::Present { up: true, .. })
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.life, Life::Closing { .. })
+    }
+}
+
+impl Core {
+    /// `attach`
+    pub(crate) fn attach(&mut self, ask: &Ask, session: SessionId) -> Result<(), ApiError> {
+        let body = &ask.request.body;
+        let package = require(body, "plugin", Kind::String)?.as_str().unwrap_or_default();
+        let opaque_id = optional(body, "opaque_id", Kind::String)?.and_then(Value::as_str);
+        let worker = optional(body, "loop_index", Kind::PositiveInteger)?.and_then(Value::as_u64);
+        let Some(plugin) = self.plugins.iter().position(|p| p.about().package == package) else {
+            return Err(ApiError::new(ErrorCode::PluginNotFound, format!("No such plugin '{package}'")));
+        };
+        let token = ask.request.text("token");
+        if !auth::may_attach(&self.settings, token, package, self.unix.as_secs()) {
+            let reason = format!("Provided token can't access plugin '{package}'");
+            return Err(ApiError::new(ErrorCode::UnauthorizedPlugin, reason));
+        }
+        if opaque_id.is_some_and(|id| id.len() > limits::OPAQUE_ID_BYTES) {
+            return Err(ApiError::new(
+                ErrorCode::InvalidElementType,
+                "Invalid value (opaque_id is too long)",
+            ));
+        }
+        let mut handle = Handle::new(session, plugin);
+        handle.opaque_id = opaque_id.map(str::to_owned);
+        handle.worker = worker
+            .filter(|_| self.settings.allow_loop_indication)
+            .and_then(|w| usize::try_from(w).ok())
+            .filter(|w| *w < self.settings.workers);
+        let id = self.open_handle(handle)?;
+        self.reply(ask.key, reply::created(session.get(), &ask.request.transaction, id.get()));
+        Ok(())
+    }
+
+    fn open_handle(&mut self, handle: Handle) -> Result<HandleId, ApiError> {
+        let id = self.free_handle_id();
+        let (session, plugin) = (handle.session, handle.plugin);
+        let max = self.settings.max_handles_per_session;
+        let Some(found) = self.sessions.get_mut(&session) else {
+            return Err(ErrorCode::SessionNotFound.into());
+        };
+        if found.handles.len() >= max {
+            self.counters.refused_full += 1;
+            return Err(ApiError::new(ErrorCode::PluginAttach, "Too many handles in this session"));
+        }
+        found.handles.insert(id);
+        self.handles.insert(id, handle);
+        let outcome = self.call_plugin(plugin, |p, cx| p.attach(cx, id));
+        if let Some(Ok(())) = outcome {
+            tracing::info!(%session, handle = %id, plugin = self.package(plugin), "handle attached");
+            self.handle_notice(id, session, plugin, "attached");
+            return Ok(id);
+        }
+        self.handles.remove(&id);
+        if let Some(found) = self.sessions.get_mut(&session) {
+            found.handles.remove(&id);
+        }
+        Err(match outcome {
+            Some(Err(e)) => ApiError::new(ErrorCode::PluginAttach, e.0),
+            _ => ErrorCode::PluginAttach.into(),
+        })
+    }
+
+    fn free_handle_id(&mut self) -> HandleId {
+        loop {
+            let id = HandleId::from_random((self.random)());
+            if !self.handles.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// `detach`
+    pub(crate) fn detach(&mut self, ask: &Ask, id: HandleId) -> Result<(), ApiError> {
+        self.reply(ask.key, reply::success(ask.request.session_id, &ask.request.transaction));
+        self.detach_handle(id);
+        Ok(())
+    }
+
+    /// Forgets a handle and its PeerConnection. The plugin's last words go to the other handles, then the client hears
+    /// `detached`.
+    pub(crate) fn detach_handle(&mut self, id: HandleId) {
+        let Some(handle) = self.handles.get(&id) else { return };
+        let (session, plugin) = (handle.session, handle.plugin);
+        let detached = self.sender(id).map(|s| s.detached());
+        self.handle_notice(id, session, plugin, "detached");
+        let Some(handle) = self.handles.remove(&id) else { return };
+        if let Some(found) = self.sessions.get_mut(&session) {
+            found.handles.remove(&id);
+        }
+        if !matches!(handle.life, Life::Absent) {
+            self.media_command(MediaCommand::Forget { handle: id });
+        }
+        for queued in handle.queue {
+            self.refuse_queued(queued);
+        }
+        tracing::info!(%session, handle = %id, "handle detached");
+        self.call_plugin(plugin, |p, cx| p.detach(cx, id));
+        if let Some(json) = detached {
+            self.plan([Step::Emit(Output::Event { session, json })]);
+        }
+    }
+
+    fn refuse_queued(&mut self, queued: Queued) {
+        if let Queued::Request(ask) = queued {
+            self.refuse_if(Err(ErrorCode::HandleNotFound.into()), &ask);
+        }
+    }
+
+    /// `hangup`
+    pub(crate) fn hangup(&mut self, ask: &Ask, id: HandleId) -> Result<(), ApiError> {
+        self.reply(ask.key, reply::success(ask.request.session_id, &ask.request.transaction));
+        self.close_peer(id, "Janus API", true);
+        Ok(())
+    }
+
+    /// Closes a PeerConnection, real or still to be made. `even_idle`: the plugin is told even if there is none.
+    pub(crate) fn close_peer(&mut self, id: HandleId, reason: &str, even_idle: bool) {
+        let deadline = self.now + limits::CLOSING;
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        match handle.life {
+            Life::Closing { .. } => {}
+            Life::Present { .. } => {
+                handle.life = Life::Closing { deadline, reason: reason.to_owned() };
+                handle.exchange = Exchange::Settled;
+                handle.waiting.clear();
+                handle.early.clear();
+                self.deadlines.insert((deadline, id));
+                self.media_command(MediaCommand::Hangup { handle: id, reason: reason.to_owned() });
+            }
+            Life::Absent if !matches!(handle.exchange, Exchange::Settled) => self.peer_closed(id, reason),
+            Life::Absent if even_idle => {
+                let event = MediaEvent::Hangup { reason: reason.to_owned() };
+                self.call(id, |p, cx| p.media(cx, id, &event));
+            }
+            Life::Absent => {}
+        }
+    }
+
+    /// The PeerConnection is closed: the plugin hears it first, then the client; then those who waited for it.
+    pub(crate) fn peer_closed(&mut self, id: HandleId, reason: &str) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        handle.life = Life::Absent;
+        handle.exchange = Exchange::Settled;
+        handle.agreed.clear();
+        handle.waiting.clear();
+        handle.early.clear();
+        let queue = std::mem::take(&mut handle.queue);
+        let session = handle.session;
+        tracing::info!(%session, handle = %id, reason, "PeerConnection closed");
+        let event = MediaEvent::Hangup { reason: reason.to_owned() };
+        if self.call(id, |p, cx| p.media(cx, id, &event)).is_none() {
+            // It panicked: the handle is on its way out.
+            return queue.into_iter().for_each(|q| self.refuse_queued(q));
+        }
+        if let Some(json) = self.sender(id).map(|s| s.hangup(reason)) {
+            self.plan([Step::Emit(Output::Event { session, json })]);
+        }
+        self.notice(
+            16,
+            Some(6),
+            Some(session),
+            Some(id),
+            || json!({ "connection": "hangup", "reason": reason }),
+        );
+        self.plan(queue.into_iter().map(|q| Step::Queued(id, Box::new(q))).collect::<Vec<_>>());
+    }
+
+    /// Whether a request has to wait for the old PeerConnection to close: those that begin a new one, and then all
+    /// behind them.
+    pub(crate) fn must_wait(&self, request: &Request, id: HandleId) -> bool {
+        let Some(handle) = self.handles.get(&id) else { return false };
+        let begins = request.verb == Verb::Message && request.body.contains_key("jsep");
+        handle.is_closing()
+            && (begins || !handle.queue.is_empty())
+            && !matches!(request.verb, Verb::Detach | Verb::Keepalive | Verb::Claim)
+    }
+
+    pub(crate) fn wait_for_closing(&mut self, ask: Ask, id: HandleId) {
+        match self.handles.get_mut(&id) {
+            Some(handle) if handle.queue.len() < limits::WAITING_REQUESTS => {
+                handle.queue.push_back(Queued::Request(ask));
+            }
+            _ => {
+                self.counters.refused_full += 1;
+                self.refuse_if(Err(still_cleaning()), &ask);
+            }
+        }
+    }
+
+    /// Does what has waited for the old PeerConnection to close.
+    pub(crate) fn serve_queued(&mut self, id: HandleId, queued: Queued) {
+        let session = self.handles.get(&id).map(|h| h.session);
+        match (queued, session) {
+            (Queued::Request(ask), Some(session)) => self.serve_handle(ask, session, id),
+            (Queued::Request(ask), None) => self.refuse_if(Err(ErrorCode::HandleNotFound.into()), &ask),
+            (Queued::Push { transaction, data, jsep }, _) => self.describe(id, transaction, data, jsep),
+        }
+    }
+
+    /// How events of this handle name it.
+    pub(crate) fn sender(&self, id: HandleId) -> Option<reply::Sender> {
+        let handle = self.handles.get(&id)?;
+        let opaque_id = handle.opaque_id.clone().filter(|_| self.settings.opaqueid_in_api);
+        Some(reply::Sender { session: handle.session, handle: id, opaque_id })
+    }
+
+    fn handle_notice(&mut self, id: HandleId, session: SessionId, plugin: usize, name: &str) {
+        let package = self.package(plugin);
+        let opaque_id = self.handles.get(&id).and_then(|h| h.opaque_id.clone());
+        self.notice(2, None, Some(session), Some(id), || {
+            let mut event = json!({ "name": name, "plugin": package });
+            if let (Some(o), Some(opaque_id)) = (event.as_object_mut(), opaque_id) {
+                o.insert("opaque_id".into(), opaque_id.into());
+            }
+            event
+        });
+    }
+}
+
+pub(crate) fn still_cleaning() -> ApiError {
+    ApiError::new(ErrorCode::WebrtcState, "Still cleaning a previous session")
+}

@@ -1,0 +1,220 @@
+//! [`Core`]: the state, its inputs and outputs, and the list of steps still to do.
+
+use crate::auth;
+use crate::handle::{Handle, Queued};
+use crate::io::{Client, Input, Notice, Output, PollVerdict};
+use crate::session::Session;
+use crate::settings::{Settings, limits};
+use portunus_api::{ApiError, ErrorCode, HandleId, Request, SessionId, Value};
+use portunus_plugin::media::MediaCommand;
+use portunus_plugin::{Effect, Plugin};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Where ids come from: 64 random bits a call.
+pub type Random = Box<dyn FnMut() -> u64 + Send>;
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests.
+    pub requests: u64,
+    /// Things refused because a limit was reached.
+    pub refused_full: u64,
+    /// `trickle` requests dropped because too many came before their offer.
+    pub trickles_dropped: u64,
+    /// `trickle` requests dropped because their offer did not come in time.
+    pub trickles_expired: u64,
+    /// Descriptions and media events that the state of their handle did not allow.
+    pub illegal_transitions: u64,
+    /// Descriptions given up because the media engine did not answer in time.
+    pub gathering_timeouts: u64,
+    /// PeerConnections that counted as closed because the media engine did not say so in time.
+    pub closing_timeouts: u64,
+    /// Plugin calls that panicked.
+    pub plugin_panics: u64,
+}
+
+/// The state machine. See the crate's head for the laws of its use.
+pub struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) plugins: Vec<Box<dyn Plugin>>,
+    pub(crate) random: Random,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// The sessions of connections. Those without a connection have no entry.
+    pub(crate) owned: BTreeMap<Client, BTreeSet<SessionId>>,
+    pub(crate) handles: BTreeMap<HandleId, Handle>,
+    /// When a handle wants to be looked at; entries may be out of date, never missing.
+    pub(crate) deadlines: BTreeSet<(Instant, HandleId)>,
+    pub(crate) watchdog: Instant,
+    pub(crate) tick: Instant,
+    pub(crate) accepting: bool,
+    pub(crate) next_exchange: u64,
+    /// The time of the input at hand.
+    pub(crate) now: Instant,
+    /// The same as wall-clock time since the Unix epoch.
+    pub(crate) unix: Duration,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) counters: Counters,
+    /// Steps to do, in order.
+    steps: VecDeque<Step>,
+    /// Steps that came up since the last one was begun: they come before the others.
+    planned: VecDeque<Step>,
+}
+
+/// Something that must wait for the call at hand to end.
+pub(crate) enum Step {
+    /// What the plugin with this index asked for.
+    Effect(usize, Effect),
+    /// An output that comes behind such effects.
+    Emit(Output),
+    /// What waited for a PeerConnection of the handle to close.
+    Queued(HandleId, Box<Queued>),
+}
+
+/// A request, with the way back.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) key: u64,
+    pub(crate) client: Client,
+    pub(crate) request: Request,
+}
+
+impl Core {
+    /// A core without sessions.
+    pub fn new(settings: Settings, plugins: Vec<Box<dyn Plugin>>, random: Random, now: Instant) -> Self {
+        Self {
+            settings,
+            plugins,
+            random,
+            sessions: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            handles: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            watchdog: now + limits::WATCHDOG,
+            tick: now + limits::TICK,
+            accepting: true,
+            next_exchange: 1,
+            now,
+            unix: Duration::ZERO,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            steps: VecDeque::new(),
+            planned: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input. `now` must not go back; `unix` is the wall-clock time since the Unix epoch, for the expiry of
+    /// signed tokens.
+    pub fn handle_input(&mut self, input: Input, now: Instant, unix: Duration) {
+        self.now = self.now.max(now);
+        self.unix = unix;
+        match input {
+            Input::Request { key, client, address, body } => {
+                self.counters.requests += 1;
+                tracing::trace!(%address, key, "request");
+                self.on_request(key, client, body);
+            }
+            Input::Poll { key, session, secret, token } => {
+                let verdict = self.on_poll(session, secret.as_deref(), token.as_deref());
+                self.outputs.push_back(Output::PollVerdict { key, verdict });
+            }
+            Input::ClientGone { client } => self.on_client_gone(client),
+            Input::Media { handle, event } => self.on_media(handle, event),
+            Input::Timeout => {}
+            Input::Shutdown => self.on_shutdown(),
+        }
+        self.on_time();
+        self.run_steps();
+    }
+
+    /// The next thing to do, in order; `None` when there is nothing more to do now.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Instant {
+        let handles = self.deadlines.first().map(|(at, _)| *at);
+        self.watchdog.min(self.tick).min(handles.unwrap_or(self.tick))
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Sessions now.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Handles now.
+    pub fn handles(&self) -> usize {
+        self.handles.len()
+    }
+
+    fn on_poll(&mut self, id: SessionId, secret: Option<&str>, token: Option<&str>) -> PollVerdict {
+        if !auth::may_enter(&self.settings, secret, token, self.unix.as_secs()) {
+            return PollVerdict::Forbidden;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return PollVerdict::NotFound;
+        };
+        session.last_activity = self.now;
+        PollVerdict::Ok
+    }
+
+    pub(crate) fn check_secret(&self, request: &Request) -> Result<(), ApiError> {
+        let (secret, token) = (request.text("apisecret"), request.text("token"));
+        if auth::may_enter(&self.settings, secret, token, self.unix.as_secs()) {
+            Ok(())
+        } else {
+            Err(ErrorCode::Unauthorized.into())
+        }
+    }
+
+    pub(crate) fn reply(&mut self, key: u64, json: Value) {
+        self.outputs.push_back(Output::Reply { key, json });
+    }
+
+    pub(crate) fn media_command(&mut self, command: MediaCommand) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    /// Tells event handlers, if there are any.
+    pub(crate) fn notice(
+        &mut self,
+        kind: u16,
+        subtype: Option<u8>,
+        session: Option<SessionId>,
+        handle: Option<HandleId>,
+        event: impl FnOnce() -> Value,
+    ) {
+        if self.settings.broadcast {
+            let opaque_id = handle.and_then(|h| self.handles.get(&h)).and_then(|h| h.opaque_id.clone());
+            let notice = Notice { kind, subtype, session, handle, opaque_id, event: event() };
+            self.outputs.push_back(Output::Notify(Box::new(notice)));
+        }
+    }
+
+    /// Puts steps behind those planned since the last one was begun, and before all older ones.
+    pub(crate) fn plan(&mut self, steps: impl IntoIterator<Item = Step>) {
+        self.planned.extend(steps);
+    }
+
+    /// Does the waiting steps, and those that come of them.
+    pub(crate) fn run_steps(&mut self) {
+        loop {
+            while let Some(step) = self.planned.pop_back() {
+                self.steps.push_front(step);
+            }
+            match self.steps.pop_front() {
+                Some(Step::Effect(plugin, effect)) => self.carry_out(plugin, effect),
+                Some(Step::Emit(output)) => self.outputs.push_back(output),
+                Some(Step::Queued(handle, queued)) => self.serve_queued(handle, *queued),
+                None => break,
+            }
+        }
+    }
+}

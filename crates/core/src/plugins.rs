@@ -1,0 +1,99 @@
+//! Calls of plugins, and what they ask for.
+
+use crate::io::Output;
+use crate::machine::{Core, Step};
+use portunus_api::{HandleId, Value};
+use portunus_plugin::media::MediaCommand;
+use portunus_plugin::{Cx, Effect, Plugin};
+use serde_json::json;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+impl Core {
+    /// Calls the plugin of a handle about it; its effects wait their turn. `None` if there is no such handle, or if the
+    /// call panicked: its effects are dropped then and the handle is detached.
+    pub(crate) fn call<T>(
+        &mut self,
+        id: HandleId,
+        call: impl FnOnce(&mut dyn Plugin, &mut Cx) -> T,
+    ) -> Option<T> {
+        let plugin = self.handles.get(&id)?.plugin;
+        let value = self.call_plugin(plugin, call);
+        if value.is_none() {
+            tracing::error!(handle = %id, "handle ended after a panic");
+            self.detach_handle(id);
+        }
+        value
+    }
+
+    /// Calls a plugin, whatever about. `None` if it panicked: its effects are dropped then.
+    pub(crate) fn call_plugin<T>(
+        &mut self,
+        plugin: usize,
+        call: impl FnOnce(&mut dyn Plugin, &mut Cx) -> T,
+    ) -> Option<T> {
+        let mut cx = Cx::new(self.now);
+        let called = self.plugins.get_mut(plugin)?;
+        match catch_unwind(AssertUnwindSafe(|| call(called.as_mut(), &mut cx))) {
+            Ok(value) => {
+                self.plan(cx.into_effects().into_iter().map(|e| Step::Effect(plugin, e)));
+                Some(value)
+            }
+            Err(_) => {
+                self.counters.plugin_panics += 1;
+                tracing::error!(plugin = self.package(plugin), "a plugin call panicked");
+                None
+            }
+        }
+    }
+
+    /// The package name of a plugin.
+    pub(crate) fn package(&self, plugin: usize) -> &'static str {
+        self.plugins.get(plugin).map_or("", |p| p.about().package)
+    }
+
+    /// Carries out what a plugin asked for.
+    pub(crate) fn carry_out(&mut self, plugin: usize, effect: Effect) {
+        match effect {
+            Effect::Push { handle, transaction, data, jsep } if self.is_of(handle, plugin) => match jsep {
+                None => self.push(handle, transaction, data),
+                Some(jsep) => self.describe(handle, transaction, data, Box::new(jsep)),
+            },
+            Effect::Hangup { handle } if self.is_of(handle, plugin) => {
+                self.close_peer(handle, "Close PC", false);
+            }
+            Effect::End { handle } if self.is_of(handle, plugin) => self.detach_handle(handle),
+            Effect::Push { .. } | Effect::Hangup { .. } | Effect::End { .. } => {}
+            Effect::Route { source, sink } => self.media_command(MediaCommand::Route { source, sink }),
+            Effect::Unroute { sink } => self.media_command(MediaCommand::Unroute { sink }),
+            Effect::Select { sink, target } => self.media_command(MediaCommand::Select { sink, target }),
+            Effect::Keyframe { source } => self.media_command(MediaCommand::Keyframe { source }),
+            Effect::Cap { handle, bitrate } => self.media_command(MediaCommand::Cap { handle, bitrate }),
+            Effect::PlayoutDelay { sink, delay } => {
+                self.media_command(MediaCommand::PlayoutDelay { sink, delay });
+            }
+            Effect::Data { handle, message } => {
+                self.media_command(MediaCommand::Data { handle, message });
+            }
+            Effect::Notify { handle, event } => {
+                let session = handle.and_then(|h| self.handles.get(&h)).map(|h| h.session);
+                let package = self.package(plugin);
+                self.notice(64, None, session, handle, || json!({ "plugin": package, "data": event }));
+            }
+        }
+    }
+
+    /// The handle is there and attached to this plugin. Effects for handles that are gone mean nothing any more.
+    fn is_of(&self, handle: HandleId, plugin: usize) -> bool {
+        self.handles.get(&handle).is_some_and(|h| h.plugin == plugin)
+    }
+
+    /// Sends a plugin's event.
+    pub(crate) fn push(&mut self, id: HandleId, transaction: Option<String>, data: Value) {
+        let Some(handle) = self.handles.get(&id) else { return };
+        let (session, package) = (handle.session, self.package(handle.plugin));
+        if let Some(sender) = self.sender(id) {
+            let json = sender.plugin_event(transaction.as_deref(), package, data, None);
+            self.outputs.push_back(Output::Event { session, json });
+        }
+    }
+}

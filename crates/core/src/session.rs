@@ -1,0 +1,155 @@
+//! A session, and what a request can do to it as a whole.
+
+use crate::io::{Client, Output};
+use crate::machine::{Ask, Core, Step};
+use portunus_api::{ApiError, ErrorCode, HandleId, Kind, SessionId, optional, reply};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// One client's conversation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) owner: Client,
+    pub(crate) last_activity: Instant,
+    /// Its connection is closed; it waits to be claimed.
+    pub(crate) gone: bool,
+    pub(crate) handles: BTreeSet<HandleId>,
+}
+
+impl Core {
+    /// `create`
+    pub(crate) fn create(&mut self, ask: &Ask) -> Result<(), ApiError> {
+        if !self.accepting {
+            return Err(ErrorCode::NotAcceptingSessions.into());
+        }
+        self.check_secret(&ask.request)?;
+        let wanted = match optional(&ask.request.body, "id", Kind::PositiveInteger) {
+            Ok(id) => id.and_then(serde_json::Value::as_u64).and_then(SessionId::new),
+            Err(e) => {
+                // Janus finds this one out before it knows the transaction.
+                self.reply(ask.key, reply::error(0, None, &e.into()));
+                return Ok(());
+            }
+        };
+        if let Some(id) = wanted.filter(|id| self.sessions.contains_key(id)) {
+            let error = ErrorCode::SessionConflict.into();
+            self.reply(ask.key, reply::error(id.get(), Some(&ask.request.transaction), &error));
+            return Ok(());
+        }
+        if self.sessions.len() >= self.settings.max_sessions {
+            self.counters.refused_full += 1;
+            return Err(ApiError::new(ErrorCode::Unknown, "Too many sessions"));
+        }
+        let id = match wanted {
+            Some(id) => id,
+            None => self.free_session_id(),
+        };
+        self.open_session(id, ask.client);
+        self.reply(ask.key, reply::created(0, &ask.request.transaction, id.get()));
+        Ok(())
+    }
+
+    fn open_session(&mut self, id: SessionId, owner: Client) {
+        let session = Session { owner, last_activity: self.now, gone: false, handles: BTreeSet::new() };
+        self.sessions.insert(id, session);
+        self.own(id, owner);
+        tracing::info!(session = %id, "session created");
+        self.outputs.push_back(Output::SessionOpened { session: id, client: owner });
+        self.notice(1, None, Some(id), None, || {
+            json!({ "name": "created", "transport": { "transport": owner.transport(), "id": client_name(owner) } })
+        });
+    }
+
+    fn free_session_id(&mut self) -> SessionId {
+        loop {
+            let id = SessionId::from_random((self.random)());
+            if !self.sessions.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// `claim`: the session's events go to whoever asks.
+    pub(crate) fn claim(&mut self, ask: &Ask, id: SessionId) -> Result<(), ApiError> {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return Err(ErrorCode::SessionNotFound.into());
+        };
+        let before = std::mem::replace(&mut session.owner, ask.client);
+        session.gone = false;
+        self.disown(id, before);
+        self.own(id, ask.client);
+        self.outputs.push_back(Output::SessionClaimed { session: id, client: ask.client });
+        self.reply(ask.key, reply::success(id.get(), &ask.request.transaction));
+        Ok(())
+    }
+
+    /// `destroy`
+    pub(crate) fn destroy(&mut self, ask: &Ask, id: SessionId) -> Result<(), ApiError> {
+        self.reply(ask.key, reply::success(id.get(), &ask.request.transaction));
+        self.close_session(id, "destroyed");
+        Ok(())
+    }
+
+    /// Detaches all handles of a session and forgets it.
+    pub(crate) fn close_session(&mut self, id: SessionId, why: &'static str) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        self.disown(id, session.owner);
+        tracing::info!(session = %id, handles = session.handles.len(), "session {why}");
+        for handle in session.handles {
+            self.detach_handle(handle);
+        }
+        self.run_steps();
+        self.outputs.push_back(Output::SessionClosed { session: id });
+        self.notice(1, None, Some(id), None, || json!({ "name": why }));
+    }
+
+    /// A connection is closed: its sessions end, or wait to be claimed.
+    pub(crate) fn on_client_gone(&mut self, client: Client) {
+        for id in self.owned.remove(&client).unwrap_or_default() {
+            if self.settings.reclaim_session_timeout.is_zero() {
+                self.close_session(id, "destroyed");
+            } else if let Some(session) = self.sessions.get_mut(&id) {
+                session.gone = true;
+                session.last_activity = self.now;
+            }
+        }
+    }
+
+    /// The process ends.
+    pub(crate) fn on_shutdown(&mut self) {
+        self.accepting = false;
+        let ids: Vec<_> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.close_session(id, "destroyed");
+        }
+    }
+
+    fn own(&mut self, id: SessionId, client: Client) {
+        if matches!(client, Client::Connection(_)) {
+            self.owned.entry(client).or_default().insert(id);
+        }
+    }
+
+    fn disown(&mut self, id: SessionId, client: Client) {
+        if let Some(ids) = self.owned.get_mut(&client) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.owned.remove(&client);
+            }
+        }
+    }
+
+    /// `timeout`, then `detached` for each handle.
+    pub(crate) fn expire_session(&mut self, id: SessionId) {
+        self.plan([Step::Emit(Output::Event { session: id, json: reply::timeout(id) })]);
+        self.close_session(id, "timeout");
+    }
+}
+
+fn client_name(client: Client) -> String {
+    match client {
+        Client::Connectionless => "http".to_owned(),
+        Client::Connection(n) => n.to_string(),
+    }
+}

@@ -1,0 +1,56 @@
+//! What happens because time passes: sessions expire, descriptions and closing PeerConnections are given up, plugins
+//! are told the time.
+
+use crate::handle::Life;
+use crate::machine::Core;
+use crate::settings::limits;
+use portunus_api::{HandleId, SessionId};
+use portunus_plugin::media::MediaCommand;
+
+impl Core {
+    /// Does what is due.
+    pub(crate) fn on_time(&mut self) {
+        while let Some((at, handle)) = self.deadlines.first().copied().filter(|(at, _)| *at <= self.now) {
+            self.deadlines.remove(&(at, handle));
+            self.on_deadline(handle);
+        }
+        if self.now >= self.tick {
+            self.tick = self.now + limits::TICK;
+            for plugin in 0..self.plugins.len() {
+                self.call_plugin(plugin, |p, cx| p.tick(cx));
+            }
+        }
+        if self.now >= self.watchdog {
+            self.watchdog = (self.watchdog + limits::WATCHDOG).max(self.now);
+            for id in self.expired_sessions() {
+                self.expire_session(id);
+            }
+        }
+    }
+
+    fn expired_sessions(&self) -> Vec<SessionId> {
+        let (timeout, reclaim) = (self.settings.session_timeout, self.settings.reclaim_session_timeout);
+        let expired = |s: &crate::session::Session| {
+            let idle = self.now.saturating_duration_since(s.last_activity);
+            (!timeout.is_zero() && idle >= timeout) || (s.gone && idle >= reclaim)
+        };
+        self.sessions.iter().filter(|(_, s)| expired(s)).map(|(id, _)| *id).collect()
+    }
+
+    fn on_deadline(&mut self, id: HandleId) {
+        let Some(handle) = self.handles.get(&id) else { return };
+        if let Life::Closing { deadline, reason } = &handle.life {
+            if *deadline <= self.now {
+                let reason = reason.clone();
+                self.counters.closing_timeouts += 1;
+                tracing::warn!(handle = %id, "the media engine did not close a PeerConnection in time");
+                self.media_command(MediaCommand::Forget { handle: id });
+                self.peer_closed(id, &reason);
+            }
+        } else if handle.waiting.iter().any(|w| w.deadline <= self.now) {
+            self.counters.gathering_timeouts += 1;
+            tracing::warn!(handle = %id, "no transport for a description in time");
+            self.close_peer(id, "Gathering error", false);
+        }
+    }
+}
