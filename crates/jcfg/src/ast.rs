@@ -114,9 +114,10 @@ impl Document {
     }
 
     /// Sets `key` in the top-level group `section`; both are added where they are missing. A value that was
-    /// there is replaced, its place included. Errors: [`Fault::BadName`].
+    /// there is replaced, its place included; a `section` that is no group stays as it is, for its reader to
+    /// report. Errors: [`Fault::BadName`].
     pub fn set(&mut self, section: &str, key: &str, value: Value, place: Place) -> Result<(), Error> {
-        if self.section(section).is_none() {
+        if self.root.get(section).is_none() {
             self.root.set(section, Value::Group(Group::default()), place.clone())?;
         }
         match self.root.get_mut(section).map(|setting| &mut setting.value) {

@@ -1,0 +1,346 @@
+//! `janus.jcfg` without its network sections: `general`, `certificates`, `plugins`, `transports`, `loggers`,
+//! `events`, and our own `portunus`.
+
+use portunus_jcfg::{Document, Kind, Problem, Reader, Section, Severity};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::keys::JANUS;
+use super::network::{Media, Nat};
+use super::values::{Interface, seconds};
+use super::{Secret, network, values};
+use crate::flags::Flags;
+
+/// The admin secret of Janus' own samples, known to everybody.
+pub(super) const DEMO_ADMIN_SECRET: &str = "janusoverlord";
+
+/// Most workers that may be asked for.
+const MAX_WORKERS: usize = 1024;
+
+/// The whole file.
+#[derive(Debug, Clone)]
+pub(super) struct Janus {
+    pub(super) general: General,
+    pub(super) certificates: Certificates,
+    pub(super) media: Media,
+    pub(super) nat: Nat,
+    pub(super) portunus: Portunus,
+    pub(super) plugins: Disabled,
+    pub(super) transports: Disabled,
+    pub(super) events: Events,
+    pub(super) loggers: Disabled,
+}
+
+/// Section `general`.
+#[derive(Debug, Clone)]
+pub(crate) struct General {
+    /// Folder of the configuration files, as it was resolved.
+    pub(crate) configs_folder: PathBuf,
+    /// What is logged, and where to.
+    pub(crate) log: Log,
+    /// Go to the background.
+    pub(crate) daemonize: bool,
+    /// Folder to work in when in the background.
+    pub(crate) cwd_path: PathBuf,
+    /// Where the process id is kept, under a lock.
+    pub(crate) pid_file: Option<PathBuf>,
+    /// Fewer open files allowed than this: refuse to start.
+    pub(crate) check_openfiles_limit: Option<u64>,
+    /// Wanted in every request of the Janus API.
+    pub(crate) api_secret: Option<Secret>,
+    /// Wanted in every request of the Admin API.
+    pub(crate) admin_secret: Option<Secret>,
+    /// The admin secret is the one of Janus' samples and was not allowed: the Admin API is for this machine
+    /// only, and its listeners in these settings are bound to loopback already.
+    pub(crate) admin_loopback_only: bool,
+    /// Requests must carry a token.
+    pub(crate) token_auth: bool,
+    /// Tokens are signed with this; without it they are stored ones.
+    pub(crate) token_auth_secret: Option<Secret>,
+    /// Whose address stands in descriptions; found out if absent.
+    pub(crate) interface: Option<Interface>,
+    /// What `info` calls this server.
+    pub(crate) server_name: String,
+    /// Silence after which a session ends; zero = never.
+    pub(crate) session_timeout: Duration,
+    /// How long candidates wait for their offer.
+    pub(crate) candidates_timeout: Duration,
+    /// How long a session outlives its connection; zero = not at all.
+    pub(crate) reclaim_session_timeout: Duration,
+    /// As in the file; how many workers there are is [`Portunus::workers`].
+    pub(crate) event_loops: usize,
+    /// A client may choose its worker.
+    pub(crate) allow_loop_indication: bool,
+    /// Replies and events carry `opaque_id`.
+    pub(crate) opaqueid_in_api: bool,
+    /// `info` does not list libraries.
+    pub(crate) hide_dependencies: bool,
+}
+
+/// The log settings of section `general`.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    /// Log to the standard output.
+    pub(crate) to_stdout: bool,
+    /// Append to this file.
+    pub(crate) to_file: Option<PathBuf>,
+    /// Janus' level: 0 nothing, 1 fatal, 2 errors, 3 warnings, 4 what happens, 5 to 7 more and more detail.
+    pub(crate) level: u8,
+    /// Time before each line.
+    pub(crate) timestamps: bool,
+    /// Colours on the standard output.
+    pub(crate) colors: bool,
+    /// Text before each line.
+    pub(crate) prefix: Option<String>,
+}
+
+/// Section `certificates`: what DTLS shows to browsers.
+#[derive(Debug, Clone)]
+pub(crate) struct Certificates {
+    /// Certificate and key; generated if absent.
+    pub(crate) files: Option<CertificateFiles>,
+    /// Peers may show self-signed certificates, as browsers do.
+    pub(crate) dtls_accept_selfsigned: bool,
+}
+
+/// A certificate with its key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CertificateFiles {
+    /// The certificate, followed by its intermediates.
+    pub(crate) pem: PathBuf,
+    /// Its key; the same file if no other was named.
+    pub(crate) key: PathBuf,
+}
+
+/// Section `portunus`, which is ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Portunus {
+    /// Worker `i` uses UDP port `udp_port + i`; 0 = any free ports.
+    pub(crate) udp_port: u16,
+    /// All workers share `udp_port`.
+    pub(crate) single_port: bool,
+    /// Media workers (`workers`, else `general.event_loops`); 0 = one a core.
+    pub(crate) workers: usize,
+    /// Our part in DTLS when we answer.
+    pub(crate) dtls_answer_role: DtlsRole,
+    /// Folder served at `/demos`; nothing if absent.
+    pub(crate) demos_folder: Option<PathBuf>,
+    /// The secrets of Janus' samples are meant.
+    pub(crate) allow_demo_secrets: bool,
+    /// Sessions at a time.
+    pub(crate) max_sessions: usize,
+    /// Handles of one session.
+    pub(crate) max_handles_per_session: usize,
+    /// Bytes of a request.
+    pub(crate) max_body_bytes: usize,
+    /// From the first byte of a request head to its last.
+    pub(crate) header_timeout: Duration,
+    /// Connections of one transport at a time; each transport's own default if absent.
+    pub(crate) max_connections: Option<usize>,
+    /// Connections of one address at a time; 0 = no such limit.
+    pub(crate) max_connections_per_address: usize,
+    /// Events kept for one session that nobody fetches.
+    pub(crate) max_events_per_session: usize,
+}
+
+/// `setup:` of our answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DtlsRole {
+    /// We begin the handshake, as Janus does.
+    Active,
+    /// The browser begins.
+    Passive,
+}
+
+/// Names of modules to leave out, as Janus names their files: `libjanus_echotest.so`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Disabled(pub(crate) Vec<String>);
+
+impl Disabled {
+    /// Whether `file` is to be left out.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        self.0.iter().any(|name| name == file)
+    }
+}
+
+/// Section `events`.
+#[derive(Debug, Clone)]
+pub(crate) struct Events {
+    /// Event handlers to leave out.
+    pub(crate) disable: Disabled,
+    /// Events are made.
+    pub(crate) broadcast: bool,
+}
+
+/// Reads the document, into which environment and options have been laid.
+pub(super) fn read(document: &Document, folder: &Path, flags: &Flags, problems: &mut Vec<Problem>) -> Janus {
+    let reader = Reader::new(document);
+    let general = read_general(&reader, folder, flags);
+    let certificates = read_certificates(&reader);
+    let portunus = read_portunus(&reader, general.event_loops);
+    let mut media = network::read_media(&reader);
+    let nat = network::read_nat(&reader);
+    let own_ports = one_port_wins(document, &mut media, &portunus);
+    let disabled =
+        |section: &str| Disabled(JANUS.open(&reader, section).get_list("disable").unwrap_or_default());
+    let janus = Janus {
+        plugins: disabled("plugins"),
+        transports: disabled("transports"),
+        loggers: disabled("loggers"),
+        general,
+        certificates,
+        media,
+        nat,
+        portunus,
+        events: read_events(&reader),
+    };
+    problems.extend(reader.finish());
+    problems.extend(own_ports);
+    janus
+}
+
+fn read_general(reader: &Reader<'_>, folder: &Path, flags: &Flags) -> General {
+    let mut s = JANUS.open(reader, "general");
+    for key in ["api_secret", "admin_secret", "token_auth_secret"] {
+        if s.get_text(key).is_some_and(|text| text.trim().is_empty()) {
+            s.report(key, Severity::Warning, Kind::Advice, "is empty: no secret is asked for");
+        }
+    }
+    let daemonize = s.get_bool("daemonize", false);
+    General {
+        configs_folder: folder.to_owned(),
+        // In the background the standard output is closed, unless the option asks for it.
+        log: read_log(&mut s, !daemonize || flags.log_stdout),
+        daemonize,
+        cwd_path: flags.cwd_path.as_deref().unwrap_or("/").into(),
+        pid_file: s.get_path("pid_file"),
+        check_openfiles_limit: Some(s.get_int("check_openfiles_limit", 0, 0..=u64::from(u32::MAX)))
+            .filter(|&limit| limit > 0),
+        api_secret: values::secret(&mut s, "api_secret"),
+        admin_secret: values::secret(&mut s, "admin_secret"),
+        admin_loopback_only: false,
+        token_auth: s.get_bool("token_auth", false),
+        token_auth_secret: values::secret(&mut s, "token_auth_secret"),
+        interface: s.get_filled("interface").map(Interface::from),
+        server_name: s.get_filled("server_name").unwrap_or_else(|| "MyJanusInstance".to_owned()),
+        session_timeout: seconds(&mut s, "session_timeout", 60),
+        candidates_timeout: seconds(&mut s, "candidates_timeout", 45),
+        reclaim_session_timeout: seconds(&mut s, "reclaim_session_timeout", 0),
+        event_loops: s.get_int("event_loops", 0, 0..=MAX_WORKERS),
+        allow_loop_indication: s.get_bool("allow_loop_indication", false),
+        opaqueid_in_api: s.get_bool("opaqueid_in_api", false),
+        hide_dependencies: s.get_bool("hide_dependencies", false),
+    }
+}
+
+fn read_log(s: &mut Section<'_>, stdout_is_open: bool) -> Log {
+    Log {
+        to_stdout: s.get_bool("log_to_stdout", true) && stdout_is_open,
+        to_file: s.get_path("log_to_file"),
+        level: s.get_with("debug_level", debug_level).unwrap_or(4),
+        timestamps: s.get_bool("debug_timestamps", false),
+        colors: s.get_bool("debug_colors", true),
+        prefix: s.get_filled("log_prefix"),
+    }
+}
+
+/// Janus' number, or a word that people put into LOG_LEVEL.
+fn debug_level(text: &str) -> Result<u8, String> {
+    const WORDS: &[(&str, u8)] = &[
+        ("off", 0),
+        ("none", 0),
+        ("fatal", 1),
+        ("error", 2),
+        ("err", 2),
+        ("warning", 3),
+        ("warn", 3),
+        ("info", 4),
+        ("verbose", 5),
+        ("verb", 5),
+        ("huge", 6),
+        ("debug", 7),
+        ("dbg", 7),
+        ("trace", 7),
+    ];
+    let text = text.trim();
+    let word = WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|&(_, level)| level);
+    let number = text.parse().ok().filter(|level| (0..=7).contains(level));
+    word.or(number).ok_or_else(|| {
+        format!("must be a number from 0 to 7, or off, fatal, error, warn, info, debug, trace, not `{text}`")
+    })
+}
+
+fn read_events(reader: &Reader<'_>) -> Events {
+    let mut s = JANUS.open(reader, "events");
+    Events {
+        disable: Disabled(s.get_list("disable").unwrap_or_default()),
+        broadcast: s.get_bool("broadcast", false),
+    }
+}
+
+fn read_certificates(reader: &Reader<'_>) -> Certificates {
+    let mut s = JANUS.open(reader, "certificates");
+    Certificates {
+        files: certificate_files(&mut s),
+        dtls_accept_selfsigned: s.get_bool("dtls_accept_selfsigned", true),
+    }
+}
+
+/// `cert_pem` and `cert_key`, as in all files.
+pub(super) fn certificate_files(s: &mut Section<'_>) -> Option<CertificateFiles> {
+    let key = s.get_path("cert_key");
+    let Some(pem) = s.get_path("cert_pem") else {
+        if key.is_some() {
+            s.report(
+                "cert_key",
+                Severity::Error,
+                Kind::BadValue,
+                "is a key without its certificate, `cert_pem`",
+            );
+        }
+        return None;
+    };
+    Some(CertificateFiles { key: key.unwrap_or_else(|| pem.clone()), pem })
+}
+
+fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
+    let mut s = JANUS.open(reader, "portunus");
+    let udp_port = s.get_int("udp_port", 10_000_u16, 0..=u16::MAX);
+    let single_port = s.get_bool("single_port", false);
+    let workers = match s.get_int("workers", 0, 0..=MAX_WORKERS) {
+        0 => event_loops,
+        workers => workers,
+    };
+    if !single_port && udp_port > 0 && usize::from(udp_port) + workers > usize::from(u16::MAX) + 1 {
+        let message = format!("leaves no ports for {workers} workers: worker i uses port {udp_port} + i");
+        s.report("udp_port", Severity::Error, Kind::BadValue, message);
+    }
+    if single_port && udp_port == 0 {
+        s.report("single_port", Severity::Error, Kind::BadValue, "needs a port: `udp_port` is 0");
+    }
+    let roles = [("active", DtlsRole::Active), ("passive", DtlsRole::Passive)];
+    Portunus {
+        udp_port,
+        single_port,
+        workers,
+        dtls_answer_role: s.get_enum("dtls_answer_role", &roles, DtlsRole::Active),
+        demos_folder: s.get_path("demos_folder"),
+        allow_demo_secrets: s.get_bool("allow_demo_secrets", false),
+        max_sessions: s.get_int("max_sessions", 100_000, 1..=10_000_000),
+        max_handles_per_session: s.get_int("max_handles_per_session", 10_000, 1..=1_000_000),
+        max_body_bytes: s.get_int("max_body_bytes", 1 << 20, 1024..=1 << 26),
+        header_timeout: Duration::from_secs(s.get_int("header_timeout_s", 10, 1..=300)),
+        max_connections: Some(s.get_int("max_connections", 0, 0..=1_000_000)).filter(|&most| most > 0),
+        max_connections_per_address: s.get_int("max_connections_per_address", 0, 0..=1_000_000),
+        max_events_per_session: s.get_int("max_events_per_session", 1000, 10..=1_000_000),
+    }
+}
+
+/// Who asks for our port layout by name does not get Janus' port for each handle as well.
+fn one_port_wins(document: &Document, media: &mut Media, portunus: &Portunus) -> Option<Problem> {
+    let ours = document.section("portunus")?;
+    let asked = ours.get("udp_port").or(ours.get("single_port").filter(|_| portunus.single_port))?;
+    media.rtp_port_range.take()?;
+    let message = format!("`portunus.{}` is set: `media.rtp_port_range` is not used", asked.name());
+    Some(Problem::at(&asked.place, Severity::Note, Kind::Advice, message))
+}

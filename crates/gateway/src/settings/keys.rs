@@ -1,0 +1,296 @@
+//! Every key we know, and what becomes of it. A feature that arrives turns its line from `later` to `used`.
+//!
+//! The environment is read by this table too: one variable a line.
+
+use portunus_jcfg::{Kind, Reader, Section, Severity, Value, text_is_true};
+
+/// What becomes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It does what Janus' key does.
+    Used,
+    /// Its feature does not exist yet: a warning when it is set to something else than `default`.
+    Later { default: &'static str, what: &'static str },
+    /// It can have no meaning here: a note when it is set to something else than `default`.
+    NoEffect { default: &'static str, why: &'static str },
+    /// It can have no meaning here and every sample sets it: not a word.
+    Silent,
+}
+
+/// A key of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) standing: Standing,
+}
+
+const fn used(section: &'static str, name: &'static str) -> Key {
+    Key { section, name, standing: Standing::Used }
+}
+
+const fn later(section: &'static str, name: &'static str, default: &'static str, what: &'static str) -> Key {
+    Key { section, name, standing: Standing::Later { default, what } }
+}
+
+const fn no_effect(
+    section: &'static str,
+    name: &'static str,
+    default: &'static str,
+    why: &'static str,
+) -> Key {
+    Key { section, name, standing: Standing::NoEffect { default, why } }
+}
+
+const fn silent(section: &'static str, name: &'static str) -> Key {
+    Key { section, name, standing: Standing::Silent }
+}
+
+const TURN: &str = "relay candidates of the server's own";
+const HANDLERS: &str = "no event handler is built";
+const RECORDINGS: &str = "nothing is recorded";
+const KEY_PASSWORD: &str = "keys under a pass phrase; take it off with `openssl pkey`";
+const TLS_CIPHERS: &str = "the TLS cipher suites are the library's modern ones";
+const UNIX_SOCKETS: &str = "WebSockets on Unix sockets";
+
+/// A file with its keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    /// Its name without the ending.
+    pub(super) file: &'static str,
+    /// What stands for the section in names of the environment; `None`: the section itself.
+    pub(super) variable: Option<&'static str>,
+    pub(super) keys: &'static [Key],
+}
+
+pub(super) const JANUS: Table = Table { file: "janus", variable: None, keys: JANUS_KEYS };
+pub(super) const HTTP: Table =
+    Table { file: "janus.transport.http", variable: Some("HTTP"), keys: HTTP_KEYS };
+pub(super) const WEBSOCKETS: Table =
+    Table { file: "janus.transport.websockets", variable: Some("WEBSOCKETS"), keys: WEBSOCKETS_KEYS };
+pub(super) const ECHOTEST: Table =
+    Table { file: "janus.plugin.echotest", variable: Some("ECHOTEST"), keys: ECHOTEST_KEYS };
+
+const JANUS_KEYS: &[Key] = &[
+    used("general", "configs_folder"),
+    silent("general", "plugins_folder"),
+    silent("general", "transports_folder"),
+    silent("general", "events_folder"),
+    silent("general", "loggers_folder"),
+    used("general", "log_to_stdout"),
+    used("general", "log_to_file"),
+    later("general", "log_rotate_sig", "", "opening the log file anew on a signal"),
+    used("general", "debug_level"),
+    used("general", "debug_timestamps"),
+    used("general", "debug_colors"),
+    no_effect("general", "debug_locks", "false", "there are no locks to debug"),
+    used("general", "log_prefix"),
+    later("general", "daemonize", "false", "going to the background; let the service manager do it"),
+    used("general", "pid_file"),
+    used("general", "check_openfiles_limit"),
+    used("general", "api_secret"),
+    used("general", "admin_secret"),
+    used("general", "token_auth"),
+    used("general", "token_auth_secret"),
+    used("general", "interface"),
+    used("general", "server_name"),
+    used("general", "session_timeout"),
+    used("general", "candidates_timeout"),
+    used("general", "reclaim_session_timeout"),
+    no_effect("general", "recordings_tmp_ext", "", RECORDINGS),
+    used("general", "event_loops"),
+    used("general", "allow_loop_indication"),
+    no_effect("general", "task_pool_size", "0", "requests need no threads of their own"),
+    used("general", "opaqueid_in_api"),
+    used("general", "hide_dependencies"),
+    silent("general", "exit_on_dl_error"),
+    later("general", "no_webrtc_encryption", "false", "media without encryption"),
+    silent("general", "protected_folders"),
+    used("certificates", "cert_pem"),
+    used("certificates", "cert_key"),
+    later("certificates", "cert_pwd", "", KEY_PASSWORD),
+    used("certificates", "dtls_accept_selfsigned"),
+    later("certificates", "dtls_ciphers", "", "choosing the DTLS cipher suites"),
+    later(
+        "certificates",
+        "rsa_private_key",
+        "false",
+        "generating RSA keys; the generated key is ECDSA P-256",
+    ),
+    used("media", "ipv6"),
+    used("media", "ipv6_linklocal"),
+    used("media", "min_nack_queue"),
+    used("media", "rtp_port_range"),
+    used("media", "dtls_mtu"),
+    used("media", "no_media_timer"),
+    used("media", "slowlink_threshold"),
+    used("media", "twcc_period"),
+    no_effect("media", "dtls_timeout", "1000", "it tunes another DTLS library"),
+    used("media", "nack_optimizations"),
+    used("media", "dscp"),
+    used("media", "dscp_tos"),
+    used("nat", "stun_server"),
+    used("nat", "stun_port"),
+    no_effect("nat", "nice_debug", "false", "it is about another ICE library"),
+    used("nat", "full_trickle"),
+    used("nat", "ice_lite"),
+    used("nat", "ice_tcp"),
+    later("nat", "ice_nomination", "aggressive", "choosing the nomination"),
+    used("nat", "ice_consent_freshness"),
+    later("nat", "ice_keepalive_conncheck", "false", "checks instead of keepalives"),
+    used("nat", "hangup_on_failed"),
+    used("nat", "ignore_mdns"),
+    used("nat", "nat_1_1_mapping"),
+    used("nat", "keep_private_host"),
+    later("nat", "turn_server", "", TURN),
+    no_effect("nat", "turn_port", "3478", "there are no relay candidates of the server's own"),
+    no_effect("nat", "turn_type", "udp", "there are no relay candidates of the server's own"),
+    no_effect("nat", "turn_user", "", "there are no relay candidates of the server's own"),
+    no_effect("nat", "turn_pwd", "", "there are no relay candidates of the server's own"),
+    later("nat", "turn_rest_api", "", TURN),
+    no_effect("nat", "turn_rest_api_key", "", "there are no relay candidates of the server's own"),
+    no_effect("nat", "turn_rest_api_method", "GET", "there are no relay candidates of the server's own"),
+    no_effect("nat", "turn_rest_api_timeout", "10", "there are no relay candidates of the server's own"),
+    later("nat", "allow_force_relay", "false", TURN),
+    used("nat", "ice_enforce_list"),
+    used("nat", "ice_ignore_list"),
+    no_effect("nat", "ignore_unreachable_ice_server", "false", "a silent STUN server never stops the start"),
+    used("nat", "allow_loopback"),
+    used("plugins", "disable"),
+    used("transports", "disable"),
+    used("loggers", "disable"),
+    used("events", "disable"),
+    later("events", "broadcast", "false", HANDLERS),
+    no_effect("events", "combine_media_stats", "false", HANDLERS),
+    no_effect("events", "stats_period", "1", HANDLERS),
+    used("portunus", "udp_port"),
+    used("portunus", "single_port"),
+    used("portunus", "workers"),
+    used("portunus", "dtls_answer_role"),
+    used("portunus", "demos_folder"),
+    used("portunus", "allow_demo_secrets"),
+    used("portunus", "max_sessions"),
+    used("portunus", "max_handles_per_session"),
+    used("portunus", "max_body_bytes"),
+    used("portunus", "header_timeout_s"),
+    used("portunus", "max_connections"),
+    used("portunus", "max_connections_per_address"),
+    used("portunus", "max_events_per_session"),
+];
+
+const HTTP_KEYS: &[Key] = &[
+    used("general", "json"),
+    used("general", "base_path"),
+    used("general", "http"),
+    used("general", "port"),
+    used("general", "interface"),
+    used("general", "ip"),
+    used("general", "https"),
+    used("general", "secure_port"),
+    used("general", "secure_interface"),
+    used("general", "secure_ip"),
+    used("general", "acl"),
+    used("general", "acl_forwarded"),
+    silent("general", "events"),
+    used("general", "mhd_connection_limit"),
+    no_effect("general", "mhd_debug", "false", "it is about another HTTP library"),
+    // Janus reads this one here, against its own sample.
+    used("general", "admin_acl_forwarded"),
+    used("admin", "admin_base_path"),
+    used("admin", "admin_http"),
+    used("admin", "admin_port"),
+    used("admin", "admin_interface"),
+    used("admin", "admin_ip"),
+    used("admin", "admin_https"),
+    used("admin", "admin_secure_port"),
+    used("admin", "admin_secure_interface"),
+    used("admin", "admin_secure_ip"),
+    used("admin", "admin_acl"),
+    used("admin", "admin_acl_forwarded"),
+    used("cors", "allow_origin"),
+    used("cors", "enforce_cors"),
+    used("certificates", "cert_pem"),
+    used("certificates", "cert_key"),
+    later("certificates", "cert_pwd", "", KEY_PASSWORD),
+    no_effect("certificates", "ciphers", "", TLS_CIPHERS),
+];
+
+const WEBSOCKETS_KEYS: &[Key] = &[
+    used("general", "json"),
+    used("general", "ws"),
+    used("general", "ws_port"),
+    used("general", "ws_interface"),
+    used("general", "ws_ip"),
+    later("general", "ws_unix", "", UNIX_SOCKETS),
+    used("general", "wss"),
+    used("general", "wss_port"),
+    used("general", "wss_interface"),
+    used("general", "wss_ip"),
+    later("general", "wss_unix", "", UNIX_SOCKETS),
+    used("general", "ws_acl"),
+    used("general", "ws_acl_forwarded"),
+    no_effect("general", "ws_logging", "", "it is about another WebSocket library"),
+    used("general", "pingpong_trigger"),
+    used("general", "pingpong_timeout"),
+    silent("general", "events"),
+    // Janus reads this one here, against its own sample.
+    used("general", "admin_ws_acl_forwarded"),
+    used("admin", "admin_ws"),
+    used("admin", "admin_ws_port"),
+    used("admin", "admin_ws_interface"),
+    used("admin", "admin_ws_ip"),
+    later("admin", "admin_ws_unix", "", UNIX_SOCKETS),
+    used("admin", "admin_wss"),
+    used("admin", "admin_wss_port"),
+    used("admin", "admin_wss_interface"),
+    used("admin", "admin_wss_ip"),
+    later("admin", "admin_wss_unix", "", UNIX_SOCKETS),
+    used("admin", "admin_ws_acl"),
+    used("admin", "admin_ws_acl_forwarded"),
+    used("cors", "allow_origin"),
+    used("cors", "enforce_cors"),
+    used("certificates", "cert_pem"),
+    used("certificates", "cert_key"),
+    later("certificates", "cert_pwd", "", KEY_PASSWORD),
+    no_effect("certificates", "ciphers", "", TLS_CIPHERS),
+];
+
+const ECHOTEST_KEYS: &[Key] = &[used("general", "events")];
+
+impl Table {
+    /// Opens a section: all its keys count as known, and those that do nothing have their say.
+    pub(super) fn open<'r>(&self, reader: &'r Reader<'r>, name: &str) -> Section<'r> {
+        let mut section = reader.section(name);
+        for key in self.keys.iter().filter(|key| key.section == name) {
+            let Some(value) = section.get(key.name).map(|setting| setting.value.clone()) else { continue };
+            match key.standing {
+                Standing::Later { default, what } if differs(&value, default) => {
+                    let message = format!("is not supported yet: {what}");
+                    section.report(key.name, Severity::Warning, Kind::NotSupported, message);
+                }
+                Standing::NoEffect { default, why } if differs(&value, default) => {
+                    let message = format!("has no effect: {why}");
+                    section.report(key.name, Severity::Note, Kind::NotSupported, message);
+                }
+                _ => {}
+            }
+        }
+        section
+    }
+
+    /// Names of its sections, each once.
+    pub(super) fn sections(&self) -> Vec<&'static str> {
+        let mut names: Vec<&str> = self.keys.iter().map(|key| key.section).collect();
+        names.dedup();
+        names
+    }
+}
+
+/// Whether a value asks for something else than the default. An empty text asks for nothing.
+fn differs(value: &Value, default: &str) -> bool {
+    let Some(text) = value.as_text() else { return true };
+    match default {
+        "true" | "false" => text_is_true(&text) != (default == "true"),
+        _ => !text.trim().is_empty() && !text.trim().eq_ignore_ascii_case(default),
+    }
+}

@@ -1,0 +1,275 @@
+//! Settings: Janus' files, then the environment, then the command line, into plain typed values.
+//!
+//! Invariants: nothing is applied here; every key we know stands in `keys`, unknown ones are warnings with the
+//! nearest name; a bad value or a syntax error anywhere refuses the start, after all problems of all files were
+//! listed (Janus starts with built-in defaults then, without any secret); secrets never reach `Debug` output.
+//!
+//! Deliberately absent: the legacy INI files, reading anything at run time, and looking at certificates, folders
+//! or interfaces, whose owners do that.
+
+mod check;
+mod echotest;
+mod files;
+mod http;
+mod janus;
+mod keys;
+mod listener;
+mod network;
+mod overlay;
+mod secret;
+mod unbuilt;
+mod values;
+mod websockets;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use check::check;
+pub(crate) use echotest::EchotestSettings;
+pub(crate) use files::{Disk, FileSource};
+pub(crate) use http::{HttpApi, HttpSettings};
+pub(crate) use janus::{CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus};
+pub(crate) use listener::{Cors, JsonFormat, Listener};
+pub(crate) use network::{Media, Nat, StunServer};
+pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
+pub(crate) use secret::Secret;
+pub(crate) use values::Interface;
+pub(crate) use websockets::{PingPong, WebSocketApi, WebSocketsSettings};
+
+use portunus_jcfg::{Document, Place};
+use std::path::{Path, PathBuf};
+
+use crate::flags::Flags;
+use keys::{ECHOTEST, HTTP, JANUS, Table, WEBSOCKETS};
+
+/// Where the files are if nobody says otherwise; `PORTUNUS_CONFIGS_FOLDER` at build time sets another.
+pub(crate) const DEFAULT_FOLDER: &str = match option_env!("PORTUNUS_CONFIGS_FOLDER") {
+    Some(folder) => folder,
+    None => "/etc/janus",
+};
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Names, secrets, timeouts, logs.
+    pub(crate) general: General,
+    /// The DTLS certificate.
+    pub(crate) certificates: Certificates,
+    /// RTP, RTCP and DTLS.
+    pub(crate) media: Media,
+    /// ICE.
+    pub(crate) nat: Nat,
+    /// What is ours: ports, workers, limits.
+    pub(crate) portunus: Portunus,
+    /// Plugins to leave out.
+    pub(crate) plugins: Disabled,
+    /// Transports to leave out. Those that are built are off in `http` and `websockets` already.
+    pub(crate) transports: Disabled,
+    /// Event handlers.
+    pub(crate) events: Events,
+    /// The HTTP transport.
+    pub(crate) http: HttpSettings,
+    /// The WebSocket transport.
+    pub(crate) websockets: WebSocketsSettings,
+    /// The echo test plugin.
+    pub(crate) echotest: EchotestSettings,
+}
+
+/// Reads everything. `Ok`: the settings with warnings and notes; `Err`: all problems, at least one an error.
+pub(crate) fn load(
+    flags: &Flags,
+    env: &dyn Fn(&str) -> Option<String>,
+    files: &dyn FileSource,
+) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut source = Sources { flags, env, files, problems: &mut problems };
+    let folder = source.first_folder();
+    let main = source.main_document(&folder);
+    let folder = source.folder(&main, folder);
+    let http = source.document(&folder, &HTTP);
+    let websockets = source.document(&folder, &WEBSOCKETS);
+    let echotest = source.document(&folder, &ECHOTEST);
+    let janus = janus::read(&main, &folder, flags, &mut problems);
+    let echotest_on = !janus.plugins.has("libjanus_echotest.so");
+    let mut settings = Settings {
+        http: http::read(&http, &janus.portunus, &mut problems),
+        websockets: websockets::read(&websockets, &janus.portunus, &mut problems),
+        echotest: echotest::read(&echotest, echotest_on, &mut problems),
+        general: janus.general,
+        certificates: janus.certificates,
+        media: janus.media,
+        nat: janus.nat,
+        portunus: janus.portunus,
+        plugins: janus.plugins,
+        transports: janus.transports,
+        events: janus.events,
+    };
+    let modules = unbuilt::Modules {
+        plugins: &settings.plugins,
+        transports: &settings.transports,
+        loggers: &janus.loggers,
+        events: &settings.events,
+    };
+    unbuilt::look(files, &folder, &modules, &mut problems);
+    settings.leave_out_transports();
+    settings.guard_admin(&main, &mut problems);
+    settings.check_apis(&main, &mut problems);
+    match problems.iter().any(|problem| problem.severity == Severity::Error) {
+        true => Err(problems),
+        false => Ok((settings, problems)),
+    }
+}
+
+impl Settings {
+    fn leave_out_transports(&mut self) {
+        if self.transports.has("libjanus_http.so") {
+            for api in [&mut self.http.api, &mut self.http.admin] {
+                (api.plain, api.secure) = (None, None);
+            }
+        }
+        if self.transports.has("libjanus_websockets.so") {
+            for api in [&mut self.websockets.api, &mut self.websockets.admin] {
+                (api.plain, api.secure) = (None, None);
+            }
+        }
+    }
+
+    fn admin_is_on(&self) -> bool {
+        self.http.admin.is_on() || self.websockets.admin.is_on()
+    }
+
+    /// The secret of Janus' samples protects nothing: with it the Admin API stays on this machine.
+    fn guard_admin(&mut self, main: &Document, problems: &mut Vec<Problem>) {
+        let place = place_of(main, "general", "admin_secret");
+        let mut say = |severity, message: &str| {
+            problems.push(Problem::at(&place, severity, Kind::Advice, message));
+        };
+        match self.general.admin_secret.as_ref().map(Secret::expose) {
+            Some(janus::DEMO_ADMIN_SECRET) if !self.portunus.allow_demo_secrets => {}
+            None if self.admin_is_on() => {
+                return say(Severity::Warning, "no `general.admin_secret`: the Admin API asks for none");
+            }
+            _ => return,
+        }
+        self.general.admin_loopback_only = true;
+        let listeners = [
+            &mut self.http.admin.plain,
+            &mut self.http.admin.secure,
+            &mut self.websockets.admin.plain,
+            &mut self.websockets.admin.secure,
+        ];
+        listeners.into_iter().flatten().for_each(Listener::keep_to_loopback);
+        let severity = if self.admin_is_on() { Severity::Warning } else { Severity::Note };
+        say(
+            severity,
+            "everybody knows this admin secret: the Admin API listens on loopback only; set `general.admin_secret` \
+             to a secret of your own (or ALLOW_DEMO_SECRETS=true if you mean it)",
+        );
+    }
+
+    fn check_apis(&self, main: &Document, problems: &mut Vec<Problem>) {
+        if !self.http.api.is_on() && !self.websockets.api.is_on() {
+            let message = "no transport offers the Janus API: HTTP and WebSockets are both off";
+            problems.push(Problem::of(&main.file, Severity::Error, Kind::BadValue, message));
+        }
+        let stored_tokens = self.general.token_auth && self.general.token_auth_secret.is_none();
+        if stored_tokens && !self.admin_is_on() {
+            let message = "`general.token_auth` is on without `token_auth_secret`: stored tokens need the Admin API, \
+                           and no transport offers it";
+            let place = place_of(main, "general", "token_auth");
+            problems.push(Problem::at(&place, Severity::Error, Kind::BadValue, message));
+        }
+    }
+}
+
+fn place_of(document: &Document, section: &str, key: &str) -> Place {
+    let setting = document.section(section).and_then(|section| section.get(key));
+    setting.map_or_else(|| Place::of(&document.file), |setting| setting.place.clone())
+}
+
+/// Gets the documents together; whatever cannot be read is a problem and an empty document.
+struct Sources<'s> {
+    flags: &'s Flags,
+    env: &'s dyn Fn(&str) -> Option<String>,
+    files: &'s dyn FileSource,
+    problems: &'s mut Vec<Problem>,
+}
+
+impl Sources<'_> {
+    /// Where `janus.jcfg` is looked for.
+    fn first_folder(&self) -> PathBuf {
+        let variable = (self.env)("PORTUNUS_GENERAL_CONFIGS_FOLDER").filter(|text| !text.is_empty());
+        self.flags.configs_folder.clone().or(variable).unwrap_or_else(|| DEFAULT_FOLDER.to_owned()).into()
+    }
+
+    /// Where the other files are: options and environment have been laid over the document.
+    fn folder(&self, main: &Document, first: PathBuf) -> PathBuf {
+        let setting = main.section("general").and_then(|general| general.get("configs_folder"));
+        let text = setting.and_then(|setting| setting.value.as_text());
+        text.filter(|text| !text.trim().is_empty()).map_or(first, PathBuf::from)
+    }
+
+    fn main_document(&mut self, folder: &Path) -> Document {
+        let path = match &self.flags.config {
+            Some(file) => PathBuf::from(file),
+            None => folder.join("janus.jcfg"),
+        };
+        let must_exist = self.flags.config.is_some();
+        let mut document = self.read(&path, must_exist);
+        overlay::environment(&mut document, &JANUS, self.env, self.problems);
+        overlay::options(&mut document, self.flags, self.problems);
+        document
+    }
+
+    fn document(&mut self, folder: &Path, table: &Table) -> Document {
+        let mut document = self.read(&folder.join(format!("{}.jcfg", table.file)), false);
+        overlay::environment(&mut document, table, self.env, self.problems);
+        document
+    }
+
+    fn read(&mut self, path: &Path, must_exist: bool) -> Document {
+        let name = path.display().to_string();
+        if path.extension().is_some_and(|ending| ending == "cfg") {
+            self.refuse_legacy(path);
+            return Document::empty(&name);
+        }
+        let mut say = |severity, message: &str| {
+            self.problems.push(Problem::of(&name, severity, Kind::Syntax, message));
+        };
+        let mut doubts = Vec::new();
+        let document = match read_document(self.files, path, &mut doubts) {
+            Ok(Some(document)) => Some(document),
+            Ok(None) if must_exist => {
+                say(Severity::Error, "there is no such file");
+                None
+            }
+            Ok(None) => {
+                let legacy = path.with_extension("cfg");
+                match self.files.read(&legacy) {
+                    Ok(_) => self.refuse_legacy(&legacy),
+                    Err(_) => say(Severity::Note, "there is no such file: built-in defaults"),
+                }
+                None
+            }
+            Err(mistakes) => {
+                self.problems.extend(mistakes);
+                None
+            }
+        };
+        self.problems.extend(doubts);
+        document.unwrap_or_else(|| Document::empty(&name))
+    }
+
+    fn refuse_legacy(&mut self, path: &Path) {
+        let new = path.with_extension("jcfg");
+        let message = format!(
+            "the old INI format is not read: convert it with `janus-cfgconv {} {}` (it comes with Janus)",
+            path.display(),
+            new.display()
+        );
+        let name = path.display().to_string();
+        self.problems.push(Problem::of(&name, Severity::Error, Kind::Syntax, message));
+    }
+}
+
+use files::read_document;

@@ -1,0 +1,53 @@
+//! Modules that are switched on in a file and are not there.
+
+use super::*;
+
+#[test]
+fn enabled_modules_that_are_not_built_are_told() {
+    let start = Start::default()
+        .file("janus.eventhandler.sampleevh.jcfg", "general: { enabled = true }")
+        .file("janus.eventhandler.wsevh.jcfg", "general: { enabled = false }")
+        .file("janus.eventhandler.gelfevh.jcfg", "general: { enabled = \"yes\" }")
+        .file("janus.transport.nanomsg.jcfg", "general: { enabled = true }")
+        .file("janus.transport.pfunix.jcfg", "general: { enabled = false } admin: { admin_enabled = true }")
+        .file("janus.transport.mqtt.jcfg", "general: { enabled = false; certfile = /etc/x.pem }")
+        .file("janus.logger.jsonlog.jcfg", "general: { enabled = true }")
+        .file("janus.eventhandler.sampleevh.jcfg.bak", "general: { enabled = true }")
+        .file("unrelated.txt", "{{{");
+    let (_, warnings) = start.good();
+    let told: Vec<&str> = warnings.iter().filter_map(|line| line.split(':').next()).collect();
+    let wanted = [
+        "janus.eventhandler.gelfevh.jcfg",
+        "janus.eventhandler.sampleevh.jcfg",
+        "janus.logger.jsonlog.jcfg",
+        "janus.transport.nanomsg.jcfg",
+        "janus.transport.pfunix.jcfg",
+    ];
+    assert_eq!(told, wanted, "{warnings:?}");
+    let quiet = start.janus(
+        "events: { disable = \"libjanus_gelfevh.so, libjanus_sampleevh.so\" }
+         loggers: { disable = \"libjanus_jsonlog.so\" }
+         transports: { disable = \"libjanus_nanomsg.so,libjanus_pfunix.so\" }",
+    );
+    assert_eq!(quiet.good().1, Vec::<String>::new());
+}
+
+#[test]
+fn plugins_that_are_not_built_are_one_line() {
+    let start = Start::default()
+        .file("janus.plugin.videoroom.jcfg", "room-1: { x = 1 }")
+        .file("janus.plugin.sip.jcfg", "not even {")
+        .file("janus.plugin.lua.jcfg", "")
+        .file("janus.plugin.echotest.jcfg", "")
+        .janus("plugins: { disable = \"libjanus_lua.so\" }");
+    let wanted = "etc: warning: has files of plugins that are not built: sip, videoroom";
+    assert_eq!(start.good().1, [wanted]);
+}
+
+#[test]
+fn a_broken_file_that_nobody_reads_is_a_warning() {
+    let start = Start::default().file("janus.transport.mqtt.jcfg", "general: {\n enabled = on\n}");
+    let wanted =
+        "janus.transport.mqtt.jcfg:2: warning: `on` is not a value: texts stand in double quotes (column 12)";
+    assert_eq!(start.good().1, [wanted]);
+}
