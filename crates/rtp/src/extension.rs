@@ -415,3 +415,6 @@ impl IdText {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

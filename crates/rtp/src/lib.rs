@@ -36,6 +36,8 @@ pub mod packet;
 pub mod receive;
 pub mod rtcp;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod twcc;
 mod window;
 pub mod write;

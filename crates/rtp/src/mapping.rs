@@ -413,3 +413,6 @@ impl Last {
         self.frame = mapped.frame_number.or(self.frame);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,3 +261,6 @@ impl<'a> RtpView<'a> {
         self.packet.get(self.payload_range()).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -356,3 +356,6 @@ impl NackGenerator {
         self.missing.retain(|m| m.sequence >= sequence);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -390,3 +390,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

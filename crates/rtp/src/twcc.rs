@@ -383,3 +383,6 @@ impl Iterator for Results<'_> {
         Some(PacketResult { number, arrival_us: Some(self.at_us) })
     }
 }
+
+#[cfg(test)]
+mod tests;

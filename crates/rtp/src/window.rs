@@ -71,3 +71,6 @@ impl BitWindow {
 fn place(number: u64) -> (usize, u64) {
     (crate::num::narrow(number / 64 % 16), 1 << (number % 64))
 }
+
+#[cfg(test)]
+mod tests;

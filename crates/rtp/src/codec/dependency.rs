@@ -6,6 +6,7 @@
 //! kept structure is an error, never a guess. Deliberately absent: writing (the only field that changes on the way
 //! is the frame number, bytes 1 and 2 of the value, patched by the packet writer), and frame differences.
 
+use super::SwitchUp;
 use crate::error::RtpError;
 use crate::num::low16;
 
@@ -184,14 +185,18 @@ impl DependencyReader {
         self.structure.as_deref()
     }
 
-    /// Whether a receiver of lower temporal layers may go up to this frame's layer at this frame.
+    /// Up to which temporal layer, of the frame's spatial layer, its receiver may go from here on.
     #[must_use]
-    pub fn may_enter(&self, frame: &DependencyFrame) -> bool {
+    pub fn switch_up(&self, frame: &DependencyFrame) -> SwitchUp {
         let targets = self.structure().map(DependencyStructure::targets).unwrap_or_default();
-        (0u8..).zip(targets).any(|(index, target)| {
-            (target.spatial, target.temporal) == (frame.spatial, frame.temporal)
-                && frame.indications.get(index) == Indication::Switch
-        })
+        (0u8..)
+            .zip(targets)
+            .filter(|(index, target)| {
+                target.spatial == frame.spatial && frame.indications.get(*index) == Indication::Switch
+            })
+            .map(|(_, target)| target.temporal)
+            .max()
+            .map_or(SwitchUp::No, SwitchUp::After)
     }
 
     /// Reads one extension value.

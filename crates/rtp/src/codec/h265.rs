@@ -2,7 +2,7 @@
 //!
 //! Assumes `sprop-max-don-diff=0` (no DONL fields), which is what browsers send.
 
-use super::{Layer, PayloadInfo};
+use super::{Layer, PayloadInfo, SwitchUp};
 use crate::num::be16;
 
 const IRAP_FIRST: u8 = 16;
@@ -63,5 +63,7 @@ pub(super) fn inspect(payload: &[u8], info: &mut PayloadInfo) {
         .and_then(|byte| (byte & 0x07).checked_sub(1))
         .map(|temporal| Layer { spatial: 0, temporal });
     // TSA (2, 3) and STSA (4, 5) pictures permit to begin with their temporal layer.
-    info.switch_up = unit_kind(payload).is_some_and(|kind| (2..=5).contains(&kind));
+    if unit_kind(payload).is_some_and(|kind| (2..=5).contains(&kind)) {
+        info.switch_up = SwitchUp::Here;
+    }
 }

@@ -200,6 +200,19 @@ pub enum Descriptor {
     Vp9(Vp9Descriptor),
 }
 
+/// How a frame lets a receiver take more temporal layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SwitchUp {
+    /// It does not.
+    #[default]
+    No,
+    /// The frame's own layer may be entered with it (VP8 Y bit, H.265 TSA and STSA).
+    Here,
+    /// Whoever receives this frame may take layers up to this one from the next frame on (VP9 U bit, switch
+    /// indications of a dependency descriptor).
+    After(u8),
+}
+
 /// What one packet tells about its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadInfo {
@@ -211,8 +224,8 @@ pub struct PayloadInfo {
     pub frame_end: bool,
     /// Layer ids, where the codec or the dependency descriptor carries them.
     pub layer: Option<Layer>,
-    /// A receiver may begin to take this temporal layer here (VP8 Y bit, VP9 U bit).
-    pub switch_up: bool,
+    /// Whether a receiver of fewer temporal layers may take more from here on.
+    pub switch_up: SwitchUp,
     /// For rewriting.
     pub descriptor: Descriptor,
     /// The frame's dependency descriptor, if there was one and its structure is known.
@@ -226,7 +239,7 @@ impl Default for PayloadInfo {
             frame_start: None,
             frame_end: false,
             layer: None,
-            switch_up: false,
+            switch_up: SwitchUp::No,
             descriptor: Descriptor::None,
             dependency: None,
         }
@@ -279,7 +292,7 @@ impl PayloadInspector {
             info.frame_start = Some(frame.start);
             info.frame_end = frame.end;
             info.layer = Some(Layer { spatial: frame.spatial, temporal: frame.temporal });
-            info.switch_up = self.dependency.may_enter(&frame);
+            info.switch_up = self.dependency.switch_up(&frame);
             info.dependency = Some(frame);
         }
         info
@@ -365,3 +378,6 @@ fn patch_picture_id(payload: &mut [u8], at: usize, value: u16) {
         field.copy_from_slice(&[high | 0x80, low]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! VP8 payload descriptor (RFC 7741 section 4.2).
 
-use super::{Descriptor, Layer, PayloadInfo, PictureId, patch_picture_id};
+use super::{Descriptor, Layer, PayloadInfo, PictureId, SwitchUp, patch_picture_id};
 use crate::num::low8;
 
 /// The parsed descriptor, with the offsets of the fields that are rewritten.
@@ -106,7 +106,7 @@ pub(super) fn inspect(payload: &[u8], info: &mut PayloadInfo) {
     info.keyframe = d.keyframe;
     info.frame_start = Some(d.starts_frame());
     info.layer = d.temporal.map(|temporal| Layer { spatial: 0, temporal });
-    info.switch_up = d.layer_sync;
+    info.switch_up = if d.layer_sync { SwitchUp::Here } else { SwitchUp::No };
     info.descriptor = Descriptor::Vp8(d);
 }
 

@@ -1,6 +1,6 @@
 //! VP9 payload descriptor (RFC 9628 section 4.2).
 
-use super::{Descriptor, Layer, PayloadInfo, PictureId, patch_picture_id};
+use super::{Descriptor, Layer, PayloadInfo, PictureId, SwitchUp, patch_picture_id};
 use crate::num::{be16, low8};
 
 /// Reference indices a flexible-mode frame may carry (RFC 9628 section 4.2: at most three).
@@ -29,7 +29,7 @@ pub struct Vp9Descriptor {
     pub spatial: u8,
     /// TID.
     pub temporal: u8,
-    /// U bit: a receiver may begin to take this temporal layer here.
+    /// U bit: later pictures of higher temporal layers need none of those from before this one.
     pub switch_up: bool,
     /// D bit: the frame refers to the lower spatial layer of the same picture.
     pub inter_layer: bool,
@@ -156,7 +156,7 @@ pub(super) fn inspect(payload: &[u8], info: &mut PayloadInfo) {
     info.frame_start = Some(d.frame_start);
     info.frame_end = d.frame_end;
     info.layer = d.has_layers.then_some(Layer { spatial: d.spatial, temporal: d.temporal });
-    info.switch_up = d.switch_up;
+    info.switch_up = if d.switch_up { SwitchUp::After(u8::MAX) } else { SwitchUp::No };
     info.descriptor = Descriptor::Vp9(d);
 }
 

@@ -83,3 +83,6 @@ impl Pending {
 const fn is_later(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).wrapping_sub(1) < 0x7fff_ffff
 }
+
+#[cfg(test)]
+mod tests;

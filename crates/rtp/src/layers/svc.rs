@@ -10,7 +10,10 @@ use super::{ASK_INTERVAL_US, LayerEvent, Pending, Verdict, is_later};
 use crate::codec::dependency::{DecodeTarget, DependencyFrame, DependencyStructure, Indication};
 use crate::codec::{Descriptor, PayloadInfo};
 use crate::num::low16;
-use crate::window::BitWindow;
+use crate::window::{BitWindow, WINDOW};
+
+/// A decode target is waited for this long before a keyframe is asked for.
+const SHORT_GRACE_US: u64 = 500_000;
 
 /// The selector of one sink stream.
 #[derive(Debug, Clone)]
@@ -23,6 +26,9 @@ pub struct SvcSelector {
     temporal_reported: Option<u8>,
     newest: Option<u32>,
     started: bool,
+    /// The spatial target changed since a keyframe was asked for.
+    urgent: bool,
+    short_since_us: Option<u64>,
     asked_us: Option<u64>,
     pending: Pending,
 }
@@ -47,6 +53,8 @@ impl SvcSelector {
             temporal_reported: None,
             newest: None,
             started: false,
+            urgent: true,
+            short_since_us: None,
             asked_us: None,
             pending: Pending::default(),
         }
@@ -57,6 +65,7 @@ impl SvcSelector {
         if self.spatial_target != target.min(2) {
             self.spatial_target = target.min(2);
             self.asked_us = None;
+            self.urgent = true;
         }
     }
 
@@ -115,10 +124,8 @@ impl SvcSelector {
         match (&info.dependency, structure, info.descriptor) {
             (Some(frame), Some(structure), _) => {
                 let wish = (self.spatial_target, self.temporal.target());
-                let (verdict, short) = self.targets.judge(frame, structure, wish, new_picture);
-                if short {
-                    self.ask(now_us);
-                }
+                let verdict = self.targets.judge(frame, structure, wish, new_picture);
+                self.ask_if_short(now_us);
                 verdict
             }
             (_, _, Descriptor::Vp9(_)) => self.judge_layers(timestamp, info, new_picture, now_us),
@@ -170,6 +177,20 @@ impl SvcSelector {
         if temporal.is_some() && temporal != self.temporal_reported {
             self.temporal_reported = temporal;
             self.pending.temporal = temporal;
+        }
+    }
+
+    /// Decode targets are usually entered without a keyframe within a few frames; ask at once only if the wish
+    /// itself changed.
+    fn ask_if_short(&mut self, now_us: u64) {
+        if !self.targets.short {
+            self.short_since_us = None;
+            return;
+        }
+        let since = *self.short_since_us.get_or_insert(now_us);
+        if self.urgent || now_us.saturating_sub(since) >= SHORT_GRACE_US {
+            self.urgent = false;
+            self.ask(now_us);
         }
     }
 
@@ -235,102 +256,101 @@ struct TargetChoice {
     /// Frames judged, and those of them forwarded, by extended frame number.
     judged: BitWindow,
     forwarded: BitWindow,
-    newest: u64,
+    newest: Option<u64>,
+    /// A better target than the one in force is wished for.
+    short: bool,
 }
 
 impl TargetChoice {
     const fn new() -> Self {
-        Self { current: None, judged: BitWindow::new(), forwarded: BitWindow::new(), newest: 1 << 16 }
+        Self {
+            current: None,
+            judged: BitWindow::new(),
+            forwarded: BitWindow::new(),
+            newest: None,
+            short: false,
+        }
     }
 
     fn chosen(&self) -> Option<DecodeTarget> {
         self.current.map(|(_, target)| target)
     }
 
-    /// The verdict, and whether a better target cannot be reached without a keyframe.
     fn judge(
         &mut self,
         frame: &DependencyFrame,
         structure: &DependencyStructure,
         wish: (u8, u8),
         new_picture: bool,
-    ) -> (Verdict, bool) {
+    ) -> Verdict {
         let number = self.extend(frame.number);
-        let mut short = false;
         if self.judged.try_set(number) {
-            if number >= self.newest {
-                self.newest = number;
-                short = self.choose(frame, structure, wish, new_picture, number);
+            if self.newest <= Some(number) {
+                self.newest = Some(number);
+                self.short = !self.choose(frame, structure, wish, new_picture);
             }
             let needed = |(index, _)| frame.indications.get(index) != Indication::NotPresent;
             if self.current.is_some_and(needed) {
                 self.forwarded.try_set(number);
             }
         }
-        let Some((_, target)) = self.current else { return (Verdict::Ignore, short) };
+        let Some((_, target)) = self.current else { return Verdict::Ignore };
         if !self.forwarded.contains(number) {
-            return (Verdict::Discard, short);
+            return Verdict::Discard;
         }
-        (Verdict::Forward { set_marker: frame.end && frame.spatial == target.spatial }, short)
+        Verdict::Forward { set_marker: frame.end && frame.spatial == target.spatial }
     }
 
-    /// At the first packet of a frame newer than all before.
+    /// At the first packet of a frame newer than all before: whether the best target is in force then.
     fn choose(
         &mut self,
         frame: &DependencyFrame,
         structure: &DependencyStructure,
         wish: (u8, u8),
         new_picture: bool,
-        number: u64,
     ) -> bool {
-        let Some((index, target)) = best_target(structure, frame.active_targets, wish) else { return false };
-        if frame.has_structure {
+        let Some((index, target)) = best_target(structure, frame.active_targets, wish) else { return true };
+        let may_enter = match self.current {
             // Target numbers of an older structure mean nothing any more.
-            self.current = Some((index, target));
-            return false;
-        }
-        let Some((current, held)) = self.current else {
-            let ready = frame.indications.get(index) == Indication::Switch && frame.start;
-            self.current = ready.then_some((index, target));
-            return !ready;
+            _ if frame.has_structure => true,
+            Some((current, _)) if current == index => return true,
+            _ if frame.start && frame.indications.get(index) == Indication::Switch => true,
+            Some((_, held)) => {
+                let down = target.spatial <= held.spatial && target.temporal <= held.temporal;
+                down && new_picture && self.is_unbroken(frame, &target, &held)
+            }
+            None => false,
         };
-        if current == index {
-            return false;
-        }
-        let down = target.spatial <= held.spatial && target.temporal <= held.temporal;
-        let switch = frame.start && frame.indications.get(index) == Indication::Switch;
-        if switch || (down && new_picture && self.is_unbroken(frame, &target, &held, number)) {
+        if may_enter {
             self.current = Some((index, target));
-            return false;
         }
-        true
+        may_enter
     }
 
     /// Whether this sink got the frame the target's chain builds on.
-    fn is_unbroken(
-        &self,
-        frame: &DependencyFrame,
-        target: &DecodeTarget,
-        held: &DecodeTarget,
-        number: u64,
-    ) -> bool {
+    fn is_unbroken(&self, frame: &DependencyFrame, target: &DecodeTarget, held: &DecodeTarget) -> bool {
         let Some(chain) = target.chain else {
             // Without chains only the temporal limit can be lowered safely.
             return target.spatial == held.spatial;
         };
         match frame.chains.get(usize::from(chain)) {
             Some(0) | None => false,
-            Some(distance) => self.forwarded.contains(number.wrapping_sub(u64::from(*distance))),
+            Some(distance) => self
+                .newest
+                .is_some_and(|number| self.forwarded.contains(number.wrapping_sub(u64::from(*distance)))),
         }
     }
 
-    fn extend(&self, number: u16) -> u64 {
-        let ahead = number.wrapping_sub(low16(self.newest));
-        if ahead < 0x8000 {
-            self.newest + u64::from(ahead)
-        } else {
-            self.newest.saturating_sub(u64::from(ahead.wrapping_neg()))
-        }
+    /// Frame numbers in 64 bits. What is too far behind to be late is a jump ahead: the source was replaced.
+    fn extend(&mut self, number: u16) -> u64 {
+        let Some(newest) = self.newest else {
+            let first = (1 << 16) + u64::from(number);
+            self.newest = Some(first);
+            return first;
+        };
+        let ahead = number.wrapping_sub(low16(newest));
+        let behind = u64::from(ahead.wrapping_neg());
+        if behind > 0 && behind < WINDOW { newest - behind } else { newest + u64::from(ahead) }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The temporal limit: frames above it are left out, whole frames only.
 
 use super::is_later;
-use crate::codec::PayloadInfo;
+use crate::codec::{PayloadInfo, SwitchUp};
 
-/// Passes frames up to a temporal layer. Lowering takes effect with the next frame; raising with a keyframe, or a
-/// frame that says that its layer may be entered there (VP8 Y, VP9 U, a switch indication).
+/// Passes frames up to a temporal layer. Lowering takes effect with the next frame; raising with a keyframe, or at
+/// a frame that says so ([`SwitchUp`]).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TemporalFilter {
     target: u8,
@@ -74,10 +74,12 @@ impl TemporalFilter {
         let limit = self.limit.unwrap_or(self.target);
         let next = if limit > self.target || info.keyframe {
             self.target
-        } else if temporal > limit && temporal <= self.target && info.switch_up {
-            temporal
         } else {
-            limit
+            match info.switch_up {
+                SwitchUp::Here if temporal > limit => temporal.min(self.target),
+                SwitchUp::After(top) if temporal <= limit => limit.max(top.min(self.target)),
+                _ => limit,
+            }
         };
         if next != limit {
             (self.previous, self.since) = (limit, timestamp);

@@ -409,3 +409,6 @@ impl Iterator for FirEntries<'_> {
         Some((be32(entry, 0)?, *entry.get(4)?))
     }
 }
+
+#[cfg(test)]
+mod tests;
