@@ -75,6 +75,8 @@ pub(crate) struct General {
     pub(crate) opaqueid_in_api: bool,
     /// `info` does not list libraries.
     pub(crate) hide_dependencies: bool,
+    /// Media without DTLS and SRTP, for tests.
+    pub(crate) no_webrtc_encryption: bool,
 }
 
 /// The log settings of section `general`.
@@ -84,6 +86,8 @@ pub(crate) struct Log {
     pub(crate) to_stdout: bool,
     /// Append to this file.
     pub(crate) to_file: Option<PathBuf>,
+    /// Open the file anew on this signal.
+    pub(crate) rotate_signal: Option<RotateSignal>,
     /// Janus' level: 0 nothing, 1 fatal, 2 errors, 3 warnings, 4 what happens, 5 to 7 more and more detail.
     pub(crate) level: u8,
     /// Time before each line.
@@ -94,13 +98,28 @@ pub(crate) struct Log {
     pub(crate) prefix: Option<String>,
 }
 
+/// `log_rotate_sig`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RotateSignal {
+    /// SIGUSR1
+    Usr1,
+    /// SIGHUP
+    Hup,
+}
+
 /// Section `certificates`: what DTLS shows to browsers.
 #[derive(Debug, Clone)]
 pub(crate) struct Certificates {
     /// Certificate and key; generated if absent.
     pub(crate) files: Option<CertificateFiles>,
+    /// Pass phrase of the key.
+    pub(crate) password: Option<Secret>,
+    /// Generate an RSA key, not an ECDSA one.
+    pub(crate) rsa_private_key: bool,
     /// Peers may show self-signed certificates, as browsers do.
     pub(crate) dtls_accept_selfsigned: bool,
+    /// Names of cipher suites, with colons between them; the default ones if absent.
+    pub(crate) dtls_ciphers: Option<String>,
 }
 
 /// A certificate with its key, both PEM.
@@ -230,6 +249,7 @@ fn read_general(reader: &Reader<'_>, folder: &Path, flags: &Flags) -> General {
         allow_loop_indication: s.get_bool("allow_loop_indication", false),
         opaqueid_in_api: s.get_bool("opaqueid_in_api", false),
         hide_dependencies: s.get_bool("hide_dependencies", false),
+        no_webrtc_encryption: s.get_bool("no_webrtc_encryption", false),
     }
 }
 
@@ -237,10 +257,19 @@ fn read_log(s: &mut Section<'_>, stdout_is_open: bool) -> Log {
     Log {
         to_stdout: s.get_bool("log_to_stdout", true) && stdout_is_open,
         to_file: s.get_path("log_to_file"),
+        rotate_signal: s.get_with("log_rotate_sig", rotate_signal),
         level: s.get_with("debug_level", debug_level).unwrap_or(4),
         timestamps: s.get_bool("debug_timestamps", false),
         colors: s.get_bool("debug_colors", true),
         prefix: s.get_filled("log_prefix"),
+    }
+}
+
+fn rotate_signal(text: &str) -> Result<RotateSignal, String> {
+    match text.trim() {
+        "SIGUSR1" => Ok(RotateSignal::Usr1),
+        "SIGHUP" => Ok(RotateSignal::Hup),
+        _ => Err(format!("must be SIGUSR1 or SIGHUP, not `{text}`")),
     }
 }
 
@@ -282,7 +311,10 @@ fn read_certificates(reader: &Reader<'_>) -> Certificates {
     let mut s = JANUS.open(reader, "certificates");
     Certificates {
         files: certificate_files(&mut s),
+        password: values::secret(&mut s, "cert_pwd"),
+        rsa_private_key: s.get_bool("rsa_private_key", false),
         dtls_accept_selfsigned: s.get_bool("dtls_accept_selfsigned", true),
+        dtls_ciphers: s.get_filled("dtls_ciphers"),
     }
 }
 

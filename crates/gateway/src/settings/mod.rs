@@ -40,6 +40,7 @@ use portunus_jcfg::{Document, Place};
 use std::path::{Path, PathBuf};
 
 use crate::flags::Flags;
+use files::read_document;
 use keys::{ECHOTEST, HTTP, JANUS, Table, WEBSOCKETS};
 
 /// Where the files are if nobody says otherwise; `PORTUNUS_CONFIGS_FOLDER` at build time sets another.
@@ -271,5 +272,3 @@ impl Sources<'_> {
         self.problems.push(Problem::of(&name, Severity::Error, Kind::Syntax, message));
     }
 }
-
-use files::read_document;

@@ -76,6 +76,25 @@ fn a_bad_value_is_told_with_its_variable() {
 }
 
 #[test]
+fn each_key_whose_feature_is_missing_warns_when_it_is_set_and_not_at_its_default() {
+    for table in [JANUS, HTTP, WEBSOCKETS, ECHOTEST] {
+        for key in table.keys {
+            let Standing::Later { default, what } = key.standing else { continue };
+            let name = variables(&table, key).remove(0);
+            let text = if key.name == "log_rotate_sig" { "SIGHUP" } else { "true" };
+            let (_, warnings) = Start::default().env(&name, text).good();
+            let key = format!("`{}.{}`", key.section, key.name);
+            assert_eq!(
+                warnings,
+                [format!("environment {name}: warning: {key} is not supported yet: {what}")]
+            );
+            let (_, warnings) = Start::default().env(&name, default).good();
+            assert_eq!(warnings, Vec::<String>::new(), "{name}={default}");
+        }
+    }
+}
+
+#[test]
 fn variables_reach_every_file() {
     let settings = Start::default()
         .janus("nat: { nat_1_1_mapping = \"192.0.2.1\" }")
