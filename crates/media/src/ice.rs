@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Pairs of one peer (RFC 8445 section 6.1.2.5 says 100).
 const MAX_PAIRS: usize = 100;
+/// A pair lives through silence as long as consent does: at 3 s a try this is some 40 s.
+const MAX_RETRANSMITS: usize = 16;
 /// Remote candidates of one peer; more are ignored.
 const MAX_REMOTE_CANDIDATES: usize = 64;
 /// Paths of one peer that are known to be its own.
@@ -51,6 +53,7 @@ impl Ice {
         agent.set_ice_lite(lite);
         agent.set_controlling(controlling && !lite);
         agent.set_max_candidate_pairs(MAX_PAIRS);
+        agent.set_max_stun_retransmits(MAX_RETRANSMITS);
         Self {
             agent,
             lite,

@@ -39,9 +39,10 @@ mod mdns;
 mod peer;
 mod random;
 mod reflexive;
-#[path = "sctp_tmp.rs"]
 mod sctp;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod socket;
 mod tcp;
 mod wheel;

@@ -255,6 +255,79 @@ impl Worker {
         }
     }
 
+    // === simulations ===
+
+    /// One datagram, and everything that follows from it; what becomes ready for sinks is shown first.
+    #[cfg(test)]
+    pub(crate) fn simulate(
+        &mut self,
+        bytes: &[u8],
+        from: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+        mut show: impl FnMut(&Ready, &[u8]),
+    ) {
+        let Some(socket) = self.sockets.iter().find(|(_, s)| s.local() == local).map(|(i, _)| i) else {
+            return;
+        };
+        let mut slot = Box::new([0_u8; SLOT]);
+        slot[..bytes.len()].copy_from_slice(bytes);
+        let path = Path { link: Link::Udp(socket), remote: from };
+        self.on_datagram(&mut slot[..bytes.len()], 0, path, local, now);
+        for r in &self.ready {
+            show(r, &slot[..r.len]);
+        }
+        self.forward_from(&|_| Some(&*slot), now);
+    }
+
+    /// A packet of a source that has no network: peer `handle` is never connected, but its sinks are.
+    #[cfg(test)]
+    pub(crate) fn feed(&mut self, handle: HandleId, packet: &[u8], now: Instant) {
+        let mut slot = Box::new([0_u8; SLOT]);
+        slot[..packet.len()].copy_from_slice(packet);
+        let key = self.by_handle[&handle];
+        self.with_peer(key, now, |peer, cx| peer.feed_rtp(cx, key, packet, now));
+        self.forward_from(&|_| Some(&*slot), now);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn simulate_timers(&mut self, now: Instant) {
+        self.on_timers(now);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn simulate_command(&mut self, command: MediaCommand, now: Instant) {
+        self.on_command(command, now);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn take_events(&mut self) -> Vec<(HandleId, MediaEvent)> {
+        self.waiting_events.drain(..).collect()
+    }
+
+    /// What would be sent now: from which socket, where, and the bytes.
+    #[cfg(test)]
+    pub(crate) fn take_packets(&mut self) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
+        let mut out = Vec::new();
+        let sockets = &self.sockets;
+        self.egress.drain(|bytes, path| {
+            if let Link::Udp(i) = path.link {
+                out.push((sockets.get(i).unwrap().local(), path.remote, bytes.to_vec()));
+            }
+        });
+        out
+    }
+
+    #[cfg(test)]
+    pub(crate) fn on_peer(
+        &mut self,
+        handle: HandleId,
+        now: Instant,
+        call: impl FnOnce(&mut Peer, &mut PeerCx<'_>),
+    ) {
+        self.with_handle(handle, now, call);
+    }
+
     // === benchmarks ===
 
     /// A peer that is up already, with this m-line, reached over `path`.
@@ -689,7 +762,9 @@ impl Worker {
         for (_, other) in &mut self.peers {
             other.forget_peer(key);
         }
-        self.flush();
+        if !peer.own_sockets().is_empty() {
+            self.flush();
+        }
         for socket in peer.own_sockets() {
             if let Some(s) = self.sockets.get(*socket) {
                 self.epoll.remove(s.fd());

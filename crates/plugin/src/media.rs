@@ -34,13 +34,13 @@ pub struct LayerTarget {
     pub fallback: Duration,
 }
 
-/// Limits of the playout-delay header extension, in milliseconds.
+/// Limits of the playout-delay header extension, in units of 10 ms, each at most 4095.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlayoutDelay {
     /// At least.
-    pub min_ms: u16,
+    pub min: u16,
     /// At most.
-    pub max_ms: u16,
+    pub max: u16,
 }
 
 /// A message of a data channel.

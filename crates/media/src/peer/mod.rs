@@ -465,6 +465,16 @@ impl Peer {
         }
     }
 
+    /// Seals and sends a packet as it is: the client's side of simulations.
+    #[cfg(test)]
+    pub(crate) fn inject_rtp(&mut self, cx: &mut PeerCx<'_>, packet: &[u8]) {
+        let (Some(path), Some(srtp)) = (self.open_path(), &mut self.srtp) else { panic!("not up") };
+        let room = cx.egress.room();
+        room[..packet.len()].copy_from_slice(packet);
+        let len = srtp.sealer.protect_rtp(room, packet.len()).unwrap();
+        cx.egress.commit(len, path);
+    }
+
     /// Puts a peer where ICE and DTLS would have brought it.
     #[cfg(feature = "bench")]
     pub(crate) fn force_up(&mut self, keys: crate::dtls::SrtpKeys, path: Path, now: Instant) {

@@ -77,6 +77,14 @@ impl Peer {
         }
     }
 
+    /// A packet that was never sealed, of line 0.
+    #[cfg(test)]
+    pub(crate) fn feed_rtp(&mut self, cx: &mut PeerCx<'_>, key: usize, packet: &[u8], now: Instant) {
+        let stream = Stream { ssrc: 0, line: 0, source: 0, rtx: false };
+        let now_us = cx.clock.micros(now);
+        self.accept(cx, Place { key, stream, slot: 0 }, packet, false, now_us, now);
+    }
+
     fn record_transport_cc(&mut self, cx: &PeerCx<'_>, packet: &SourcePacket<'_>, now: Instant) {
         let Some(recorder) = &mut self.twcc else { return };
         if let Some(&[high, low]) =

@@ -253,7 +253,7 @@ impl Peer {
 
     pub(crate) fn set_playout_delay(&mut self, line: usize, delay: Option<PlayoutDelay>) {
         if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
-            let delay = delay.map(|d| extension::PlayoutDelay { min: d.min_ms / 10, max: d.max_ms / 10 });
+            let delay = delay.map(|d| extension::PlayoutDelay { min: d.min, max: d.max });
             sink.extensions.set_playout_delay(delay);
         }
     }
