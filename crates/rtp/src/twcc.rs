@@ -92,8 +92,8 @@ impl FeedbackRecorder {
         let mut statuses = [Status::Missing; MAX_STATUSES];
         let mut previous = reference * REFERENCE_TICKS;
         let (mut count, mut used, mut deltas) = (0, 0, 0);
-        for (number, status) in (self.next..=self.highest).zip(statuses.iter_mut()) {
-            *status = match self.arrival(number) {
+        for (number, place) in (self.next..=self.highest).zip(statuses.iter_mut()) {
+            let status = match self.arrival(number) {
                 None => Status::Missing,
                 Some(at) => match Status::of(previous, at) {
                     Some(status) => {
@@ -105,16 +105,18 @@ impl FeedbackRecorder {
                 },
             };
             deltas += status.len();
-            count += 1;
             // Chunks of seven statuses are the worst case.
             if HEAD + 2 * (count / 7 + 1) + deltas > out.len() {
                 break;
             }
-            if *status != Status::Missing {
+            *place = status;
+            count += 1;
+            if status != Status::Missing {
                 used = count;
             }
         }
-        // Trailing gaps are left to the next feedback, which may know more.
+        // Trailing gaps are left to the next feedback, which may know more; but a gap that fills the packet goes.
+        let used = if used == 0 { count } else { used };
         let statuses = statuses.get(..used).filter(|s| !s.is_empty()).ok_or(RtpError::BufferTooSmall)?;
         let len = self.write(out, reference, statuses)?;
         self.next += wide(used);

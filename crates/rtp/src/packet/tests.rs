@@ -129,7 +129,7 @@ proptest! {
         if rtp && let Some(first) = bytes.first_mut() {
             *first = *first & 0x3f | 0x80;
         }
-        Demux::classify(&bytes);
+        let _ = Demux::classify(&bytes);
         if let Ok(view) = RtpView::parse(&bytes) {
             prop_assert!(view.payload_range().end <= bytes.len());
             prop_assert_eq!(view.header_len() + view.payload().len() + view.padding_len(), bytes.len());
