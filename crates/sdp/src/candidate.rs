@@ -259,3 +259,56 @@ fn is_host_char(c: char) -> bool {
 pub(crate) fn is_ice_char(b: u8) -> bool {
     b.is_ascii_graphic()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_browsers_and_janus() {
+        for (text, written) in [
+            (
+                "candidate:1 1 udp 2015363327 192.0.2.2 19091 typ host",
+                "candidate:1 1 udp 2015363327 192.0.2.2 19091 typ host",
+            ),
+            (
+                "a=candidate:0 1 UDP 2122252543 3B8D2F7C-4F4A.local 50413 typ host",
+                "candidate:0 1 udp 2122252543 3b8d2f7c-4f4a.local 50413 typ host",
+            ),
+            (
+                "842163049 1 udp 1677729535 198.51.100.7 40678 typ srflx raddr 0.0.0.0 rport 0 generation 0 ufrag sXP5 network-cost 999",
+                "candidate:842163049 1 udp 1677729535 198.51.100.7 40678 typ srflx raddr 0.0.0.0 rport 0 ufrag sXP5",
+            ),
+            (
+                "candidate:1 1 TCP 2105524479 2001:db8::1 9 typ host tcptype active",
+                "candidate:1 1 tcp 2105524479 2001:db8::1 9 typ host tcptype active",
+            ),
+        ] {
+            assert_eq!(Candidate::parse(text).map(|c| c.to_string()).as_deref(), Ok(written));
+        }
+    }
+
+    #[test]
+    fn texts_that_are_none() {
+        for text in [
+            "",
+            "candidate:",
+            "candidate:1 1 udp 1 192.0.2.1 9",
+            "candidate:1 1 udp 1 192.0.2.1 9 type host",
+            "candidate:1 1 udp 1 192.0.2.1 9 typ foo",
+            "candidate:1 1 sctp 1 192.0.2.1 9 typ host",
+            "candidate:1 1 tcp 1 192.0.2.1 9 typ host",
+            "candidate:1 1 udp 1 192.0.2.1 70000 typ host",
+            "candidate:1 1 udp 5000000000 192.0.2.1 9 typ host",
+            "candidate:1 1 udp -1 192.0.2.1 9 typ host",
+            "candidate:1 +1 udp 1 192.0.2.1 9 typ host",
+            "candidate:1 1 udp 1 example.org 9 typ host",
+            "candidate:1 1 udp 1 .local 9 typ host",
+            "candidate:1 1 udp 1 a/b.local 9 typ host",
+        ] {
+            assert!(matches!(Candidate::parse(text), Err(Error::Candidate(_))), "{text}");
+        }
+        let long = format!("candidate:1 1 udp 1 192.0.2.1 9 typ host {}", "x y ".repeat(300));
+        assert_eq!(Candidate::parse(&long), Err(Error::Candidate("too long")));
+    }
+}

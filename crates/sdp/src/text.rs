@@ -65,11 +65,7 @@ struct Filter<'a> {
 
 impl Write for Filter<'_> {
     fn write_str(&mut self, value: &str) -> std::fmt::Result {
-        // U+2028 and U+2029 end a line for some readers, JavaScript among them in the past.
-        let kept = |c: &char| {
-            let ends_line = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-            !ends_line && (self.spaces || !c.is_whitespace())
-        };
+        let kept = |c: &char| !ends_line(*c) && (self.spaces || !c.is_whitespace());
         for c in value.chars().filter(kept) {
             self.left = self.left.saturating_sub(c.len_utf8());
             if self.left == 0 {
@@ -79,4 +75,9 @@ impl Write for Filter<'_> {
         }
         Ok(())
     }
+}
+
+/// What may end a line for a reader: control characters, and U+2028 and U+2029 (JavaScript, in the past).
+pub(crate) fn ends_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }

@@ -182,7 +182,8 @@ fn write_attributes(text: &mut Text, media: &PlanMedia) {
 fn write_sources(text: &mut Text, index: usize, media: &PlanMedia, local: &LocalTransport) {
     let ssrcs = u16::try_from(index).ok().and_then(|index| local.ssrc_of(index));
     let sends = media.accepted && media.direction.sends();
-    let rtx = ssrcs.and_then(|s| s.rtx).filter(|_| sends);
+    let repairs = media.payloads.iter().any(|p| p.rtx.is_some());
+    let rtx = ssrcs.and_then(|s| s.rtx).filter(|_| sends && repairs);
     if let (Some(ssrcs), Some(rtx)) = (ssrcs, rtx) {
         text.fixed("a=ssrc-group:FID ").shown(ssrcs.ssrc).fixed(" ").shown(rtx).end();
     }

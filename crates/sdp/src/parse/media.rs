@@ -143,7 +143,9 @@ impl<'a> MediaReader<'a> {
 
     fn keep(&mut self, name: &str, text: &str) {
         let own = OWN_ATTRIBUTES.contains(&name) || name.starts_with("ice-") || !is_word(name);
-        if !own && text.len() <= MAX_UNKNOWN_BYTES && self.media.unknown.len() < MAX_UNKNOWN {
+        // What writing leaves out must not leave an empty value behind: that would be no attribute for the next reader.
+        let empty = text.trim_end().ends_with(':') || text.contains(crate::text::ends_line);
+        if !own && !empty && text.len() <= MAX_UNKNOWN_BYTES && self.media.unknown.len() < MAX_UNKNOWN {
             self.media.unknown.push(text.to_owned());
         }
     }
