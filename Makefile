@@ -1,0 +1,36 @@
+# The ways into the project. Each target does its own set-up.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long fuzz fmt lint bench clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build the gateway and start it with the sample pages, http://localhost:8088/demos/
+	@scripts/run.sh
+
+test: ## All checks and tests, with a table of times at the end (make test STAGES="tidy unit" for some)
+	@scripts/setup.sh test
+	@scripts/test.sh $(STAGES)
+
+test-long: ## A ten minute call in a browser
+	@scripts/setup.sh test
+	@cargo build --locked --profile ci --package portunus
+	@cd tests/browser && PORTUNUS_BIN=$(CURDIR)/target/ci/portunus node --test --test-reporter=spec suites/long.mjs
+
+fuzz: ## Every fuzz target for a minute (FUZZ_SECONDS=n for longer)
+	@scripts/setup.sh run
+	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+lint: ## Formatting, clippy and the laws of the house
+	@scripts/test.sh format clippy tidy
+
+bench: ## Measurements of the hot paths
+	@scripts/bench.sh
+
+clean: ## Remove everything built and installed here
+	@cargo clean
+	@rm -rf fuzz/target html_samples/node_modules tests/browser/node_modules tests/differential/node_modules

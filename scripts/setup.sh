@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Makes a machine ready: `scripts/setup.sh run` for building and running, `scripts/setup.sh test` for all checks too.
+# Installs missing Debian or Ubuntu packages itself when it may (root, or sudo without a password); otherwise it names
+# the packages and the command. What is there already is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+purpose=${1:-run}
+case "$purpose" in run | test) ;; *) echo "usage: scripts/setup.sh [run|test]" >&2; exit 2 ;; esac
+
+missing=()    # packages that are needed
+wanted=()     # packages whose tests are skipped, with a word, where they are not to be had
+
+has() { command -v "$1" >/dev/null 2>&1; }
+need() { has "$1" || missing+=("$2"); }
+
+need cc build-essential
+need git git
+need node nodejs
+need npm npm
+need curl curl
+if [ "$purpose" = test ]; then
+  need pkg-config pkg-config
+  need timeout coreutils
+  [ -f /usr/include/srtp2/srtp.h ] || missing+=(libsrtp2-dev)
+  has chromium || has google-chrome || has google-chrome-stable || missing+=(chromium)
+  has firefox-esr || has firefox || wanted+=(firefox-esr)
+  has janus || wanted+=(janus)
+  [ -d /usr/share/janus/demos ] || wanted+=(janus-demos)
+fi
+
+available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+  has apt-get && { [ "$(id -u)" -eq 0 ] || { has sudo && sudo -n true 2>/dev/null; }; }
+}
+
+if [ ${#missing[@]} -gt 0 ] || [ ${#wanted[@]} -gt 0 ]; then
+  if may_install; then
+    as_root apt-get update -qq
+    present=()
+    for package in "${wanted[@]}"; do
+      if available "$package"; then present+=("$package"); else echo "setup: no package $package here; its tests will say so and be skipped" >&2; fi
+    done
+    for package in "${missing[@]}"; do
+      # Ubuntu's chromium is a bridge to a snap; Google's package does as well.
+      available "$package" || { echo "setup: no package $package here; for a browser: https://www.google.com/chrome/" >&2; exit 1; }
+    done
+    echo "setup: installing ${missing[*]} ${present[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" "${present[@]}" >/dev/null
+    # The packaged Janus is wanted as a program; as a service it would hold port 8088.
+    if [[ " ${present[*]} " == *" janus "* ]] && has systemctl; then as_root systemctl disable --now janus >/dev/null 2>&1 || true; fi
+  elif [ ${#missing[@]} -gt 0 ]; then
+    echo "setup: missing: ${missing[*]}" >&2
+    echo "setup: install with: sudo apt-get install ${missing[*]} ${wanted[*]}" >&2
+    exit 1
+  else
+    echo "setup: for all tests: sudo apt-get install ${wanted[*]}" >&2
+  fi
+fi
+
+if ! has cargo; then
+  # rustup's own place is not always in PATH.
+  if [ -x "$HOME/.cargo/bin/cargo" ]; then
+    echo "setup: cargo is in ~/.cargo/bin, which is not in PATH; run: . ~/.cargo/env" >&2
+  else
+    echo "setup: no Rust here; install it with: curl https://sh.rustup.rs -sSf | sh" >&2
+  fi
+  exit 1
+fi
+
+major=$(node -p 'process.versions.node.split(".")[0]')
+if [ "$purpose" = test ] && [ "$major" -lt 20 ]; then
+  echo "setup: Node $(node -v) is too old for the tests, 20 is needed (https://nodejs.org/en/download)" >&2
+  exit 1
+fi
+
+# npm ci once per lock file.
+packages() {
+  local folder=$1 stamp="$1/node_modules/.installed"
+  if [ ! -f "$stamp" ] || [ "$folder/package-lock.json" -nt "$stamp" ]; then
+    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
+    touch "$stamp"
+  fi
+}
+packages html_samples
+
+if [ "$purpose" = test ]; then
+  packages tests/browser
+  packages tests/differential
+  if ! has cargo-deny && [ ! -x target/tools/bin/cargo-deny ]; then
+    echo "setup: building cargo-deny, once"
+    cargo install --quiet --locked --root target/tools cargo-deny@0.19.0 </dev/null
+  fi
+fi

@@ -1,0 +1,85 @@
+// The same requests to Debian's Janus and to us: the same statuses, verbs, keys in the same order, types, codes and
+// texts come back, or argued.mjs says why not.
+//
+// COMPARE=janus compares Janus with itself: it shows what the comparison takes for a difference by mistake.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+
+import { startGateway } from '../browser/harness/gateway.mjs';
+import { ARGUED } from './argued.mjs';
+import coreHttp from './cases/core-http.mjs';
+import echo from './cases/echo.mjs';
+import http from './cases/http.mjs';
+import secret, { settings as secretSettings } from './cases/secret.mjs';
+import websocket from './cases/websocket.mjs';
+import { Client } from './client.mjs';
+import { differences } from './compare.mjs';
+
+const REQUESTS = 100;
+const ITSELF = process.env.COMPARE === 'janus';
+const SUITES = [
+  ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],
+  ['API secret', secret, secretSettings],
+];
+
+const used = new Set();
+let requests = 0;
+
+describe('against Janus', installed(), () => {
+  for (const [name, cases, settings] of SUITES) {
+    describe(name, () => {
+      let theirs;
+      let ours;
+      before(async () => {
+        theirs = await startGateway(settings, { oracle: true });
+        ours = await startGateway(settings, { oracle: ITSELF });
+      });
+      after(async () => {
+        await theirs?.stop();
+        await ours?.stop();
+      });
+      for (const [title, run] of Object.entries(cases)) {
+        it(title, { timeout: 120_000 }, async () => {
+          const [expected, got] = await Promise.all([transcript(theirs, run), transcript(ours, run)]);
+          requests += expected.length;
+          assert.equal(ours.exited, null, `the gateway ended:\n${ours.log}`);
+          const found = differences(`${name} / ${title}`, expected, got, ITSELF ? [] : ARGUED, used);
+          assert.equal(found.length, 0, `\n${found.join('\n')}`);
+        });
+      }
+    });
+  }
+
+  it(`compares at least ${REQUESTS} requests`, (t) => {
+    t.diagnostic(`${requests} requests compared, ${used.size} of ${ARGUED.length} argued differences seen`);
+    assert.ok(requests >= REQUESTS, `${requests} requests`);
+  });
+
+  it('argues only differences that exist', { skip: ITSELF ? 'Janus against itself' : false }, () => {
+    const idle = ARGUED.filter((row) => !used.has(row)).map((row) => row.why);
+    assert.deepEqual(idle, []);
+  });
+});
+
+async function transcript(gateway, run) {
+  const client = new Client(gateway);
+  try {
+    await run(client);
+  } catch (error) {
+    client.note('the case itself', `broke off: ${error.message}`);
+  } finally {
+    client.close();
+  }
+  return client.transcript;
+}
+
+function installed() {
+  try {
+    execFileSync('janus', ['--help'], { stdio: 'ignore' });
+    return {};
+  } catch {
+    return { skip: 'no janus here: apt-get install janus' };
+  }
+}
