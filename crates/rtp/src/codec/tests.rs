@@ -160,11 +160,11 @@ fn vp9_descriptor_is_read_in_both_modes() {
 #[test]
 fn vp9_structure_is_read() {
     // V with 3 spatial layers with sizes, and a group of 4 pictures on 3 temporal layers.
-    let mut payload = vec![0x8e, 0x05, 0b010_1_1_000];
+    let mut payload = vec![0x8e, 0x05, 0b0101_1000];
     for size in [320u16, 180, 640, 360, 1280, 720] {
         payload.extend(size.to_be_bytes());
     }
-    payload.extend([4, 0x00, 0b010_1_01_00, 1, 0b001_1_01_00, 2, 0b010_0_10_00, 1, 2]);
+    payload.extend([4, 0x00, 0b0101_0100, 1, 0b0011_0100, 2, 0b0100_1000, 1, 2]);
     let d = Vp9Descriptor::parse(&payload).unwrap();
     let expected =
         Vp9Structure { spatial_layers: 3, pictures: 4, temporal_layers: 3, resolution: Some((1280, 720)) };
@@ -199,7 +199,7 @@ fn layers_and_frame_borders_are_reported() {
     assert_eq!(info.switch_up, SwitchUp::Here, "TSA_N");
     let info = inspect(Codec::H265, &[0x02, 0x00, 0xd0]);
     assert_eq!(info.layer, None, "temporal id plus one of zero is void");
-    let info = inspect(Codec::Av1, &[0x10, 0x34, 0b010_01_000, 0xff]);
+    let info = inspect(Codec::Av1, &[0x10, 0x34, 0b0100_1000, 0xff]);
     assert_eq!(info.layer, Some(Layer { spatial: 1, temporal: 2 }));
     let mut inspector = PayloadInspector::new(Codec::H264);
     assert!(inspector.inspect(&[0x41, 0x9a], true, None).frame_end);

@@ -7,9 +7,12 @@ fn elements(profile: u16, block: &[u8]) -> Vec<(u8, Vec<u8>)> {
     Extensions::new(Some(profile), block).map(|(id, v)| (id, v.to_vec())).collect()
 }
 
+/// Name, profile, block, the elements in it.
+type Case<'a> = (&'a str, u16, &'a [u8], &'a [(u8, &'a [u8])]);
+
 #[test]
 fn elements_of_both_forms_are_found() {
-    let table: &[(&str, u16, &[u8], &[(u8, &[u8])])] = &[
+    let table: &[Case<'_>] = &[
         ("one byte", 0xbede, &[0x10, 0xaa, 0x21, 1, 2, 0, 0, 0], &[(1, &[0xaa]), (2, &[1, 2])]),
         ("padding between", 0xbede, &[0x10, 0xaa, 0, 0, 0x20, 7, 0, 0], &[(1, &[0xaa]), (2, &[7])]),
         ("id 15 ends", 0xbede, &[0x10, 0xaa, 0xf0, 1, 0x20, 7, 0, 0], &[(1, &[0xaa])]),

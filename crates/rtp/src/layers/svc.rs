@@ -26,7 +26,7 @@ pub struct SvcSelector {
     temporal_reported: Option<u8>,
     newest: Option<u32>,
     started: bool,
-    /// The spatial target changed since a keyframe was asked for.
+    /// The spatial target changed, or nothing was sent yet: a keyframe is asked for at once.
     urgent: bool,
     short_since_us: Option<u64>,
     asked_us: Option<u64>,
@@ -161,7 +161,9 @@ impl SvcSelector {
         if !pass {
             return Verdict::Discard;
         }
-        Verdict::Forward { set_marker: d.frame_end && d.spatial == limit }
+        // In a picture without references to earlier ones the climb may go on: its end is where the source says.
+        let top = d.spatial == limit && (limit >= self.spatial_target || d.inter_picture);
+        Verdict::Forward { set_marker: d.frame_end && top }
     }
 
     /// Once a picture, so that the climb through the layers of a keyframe is one event.
@@ -184,7 +186,7 @@ impl SvcSelector {
     /// itself changed.
     fn ask_if_short(&mut self, now_us: u64) {
         if !self.targets.short {
-            self.short_since_us = None;
+            (self.short_since_us, self.urgent) = (None, false);
             return;
         }
         let since = *self.short_since_us.get_or_insert(now_us);
