@@ -91,9 +91,8 @@ packages html_samples
 
 if [ "$purpose" = test ]; then
   packages tests/browser
-  packages tests/differential
   if ! has cargo-deny && [ ! -x target/tools/bin/cargo-deny ]; then
     echo "setup: building cargo-deny, once"
-    cargo install --quiet --locked --root target/tools cargo-deny@0.19.0 </dev/null
+    cargo install --quiet --locked --root target/tools cargo-deny@0.20.2 </dev/null
   fi
 fi

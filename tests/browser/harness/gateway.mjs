@@ -12,7 +12,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { mergeSettings, writeJcfg } from './jcfg.mjs';
-import { freeTcpPort, freeUdpPorts } from './ports.mjs';
+import { freeTcpPort } from './ports.mjs';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const ORACLE = process.env.GATEWAY === 'janus';
@@ -68,7 +68,7 @@ export async function startGateway(settings = {}, { oracle = ORACLE } = {}) {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'portunus-test-'));
   const httpPort = await freeTcpPort();
   const wsPort = await freeTcpPort();
-  const defaults = oracle ? janusSettings(httpPort, wsPort) : await ourSettings(httpPort, wsPort);
+  const defaults = (oracle ? janusSettings : ourSettings)(httpPort, wsPort);
   const files = mergeSettings(defaults, settings);
   for (const [name, sections] of Object.entries(files)) {
     await writeFile(path.join(folder, `${name}.jcfg`), writeJcfg(sections));
@@ -109,14 +109,12 @@ function listeners(httpPort, wsPort) {
   };
 }
 
-async function ourSettings(httpPort, wsPort) {
-  const workers = os.availableParallelism();
-  const first = await freeUdpPorts(workers);
+function ourSettings(httpPort, wsPort) {
   return {
     janus: {
       general: { debug_level: Number(process.env.GATEWAY_DEBUG ?? 4), session_timeout: 60 },
-      media: { rtp_port_range: `${first}-${first + workers - 1}` },
       nat: { allow_loopback: true },
+      portunus: { udp_port: 0, demos_folder: path.join(ROOT, 'html_samples') },
     },
     ...listeners(httpPort, wsPort),
   };

@@ -12,3 +12,4 @@ import './hangup.mjs';
 import './loss.mjs';
 import './stock-page.mjs';
 import './firefox.mjs';
+import './sample-page.mjs';

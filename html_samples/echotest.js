@@ -1,0 +1,396 @@
+// The echo test: a call with the echo plugin by way of janus.js, its switches, and what getStats says about it.
+//
+// `?server=` names another address of the Janus API (http, https, ws or wss) than that of the page's own gateway.
+
+'use strict';
+
+const $ = (id) => document.getElementById(id);
+const SIZES = { low: 4, middle: 2, high: 1 };
+const STATS_EVERY_MS = 1000;
+const EVENTS_KEPT = 200;
+
+const chart = new Chart($('chart'));
+const call = { janus: null, handle: null, own: new MediaStream(), echo: new MediaStream(), timer: null, before: null };
+
+// --- start and end ---
+
+async function start() {
+  hideAlert();
+  if (!window.isSecureContext || !navigator.mediaDevices) {
+    return showAlert('This address is not secure', 'Browsers give camera and microphone only to pages from https or from localhost. Open the page under such an address.');
+  }
+  if (typeof Janus === 'undefined' || typeof adapter === 'undefined') {
+    return showAlert('janus.js is missing', 'Install it with "npm ci" in the html_samples folder ("make run" does) and load the page again.');
+  }
+  setState('busy', 'Connecting');
+  setRunning(true);
+  try {
+    await new Promise((resolve) => Janus.init({ debug: ['warn', 'error'], callback: resolve }));
+    await connect();
+    await attach();
+    await offer({ tracks: tracks() });
+    call.timer = setInterval(() => look().catch((error) => log(`statistics: ${error.message}`)), STATS_EVERY_MS);
+  } catch (problem) {
+    fail(problem);
+  }
+}
+
+function connect() {
+  return new Promise((resolve, reject) => {
+    const server = $('server').value.trim();
+    call.janus = new Janus({
+      server,
+      iceServers: [],
+      success: resolve,
+      error: (reason) => {
+        const unreachable = !call.handle;
+        reject({ title: unreachable ? 'The gateway does not answer' : 'The gateway is gone', text: `${server}: ${words(reason)}` });
+        if (!unreachable) fail({ title: 'The gateway is gone', text: words(reason) });
+      },
+      destroyed: () => log('session ended'),
+    });
+  });
+}
+
+function attach() {
+  return new Promise((resolve, reject) => {
+    call.janus.attach({
+      plugin: 'janus.plugin.echotest',
+      opaqueId: `echotest-${Janus.randomString(12)}`,
+      success: (handle) => { call.handle = handle; log('attached to the echo plugin'); resolve(); },
+      error: (reason) => reject({ title: 'No echo plugin', text: `The gateway refused it: ${words(reason)}` }),
+      consentDialog: (asking) => { if (asking) setState('busy', 'Waiting for your permission'); },
+      onmessage: onMessage,
+      onlocaltrack: onOwnTrack,
+      onremotetrack: onEchoTrack,
+      webrtcState: onWebrtc,
+      iceState: (state) => log(`ICE ${state}`),
+      mediaState: (medium, receiving, mid) => log(`the gateway ${receiving ? 'receives' : 'no longer receives'} ${medium} (${mid})`),
+      slowLink: (uplink, lost) => log(`slow link: ${lost} packets lost ${uplink ? 'on the way to' : 'from'} the gateway`),
+      ondataopen: () => { setChat(true); log('data channel open'); },
+      ondata: (text) => addLine(text, 'theirs'),
+      oncleanup: onCleanup,
+      ondetached: () => log('handle detached'),
+    });
+  });
+}
+
+/** Offers what the page's choices say. The codecs go with every offer: without them the plugin chooses anew. */
+function offer({ tracks: list, iceRestart = false }) {
+  const body = { audio: $('echo-audio').checked, video: $('echo-video').checked, bitrate: Number(chosen('cap')) };
+  if ($('video-codec').value) body.videocodec = $('video-codec').value;
+  if ($('audio-codec').value) body.audiocodec = $('audio-codec').value;
+  return new Promise((resolve, reject) => {
+    call.handle.createOffer({
+      tracks: list,
+      iceRestart,
+      success: (jsep) => {
+        call.handle.send({ message: body, jsep, error: (reason) => reject({ title: 'The gateway refused the offer', text: words(reason) }) });
+        resolve();
+      },
+      error: (error) => reject(deviceProblem(error)),
+    });
+  });
+}
+
+function tracks() {
+  const [width, height] = $('resolution').value.split('x').map(Number);
+  const camera = { type: 'video', capture: { width: { ideal: width }, height: { ideal: height } }, recv: true };
+  if ($('layers').value === 'svc') camera.svc = 'L3T3';
+  if ($('layers').value === 'simulcast') {
+    camera.simulcast = true;
+    const ceiling = Math.round(width * height * 2.2);
+    camera.sendEncodings = [['h', SIZES.high], ['m', SIZES.middle], ['l', SIZES.low]].map(([rid, smaller]) => ({
+      rid, active: true, scalabilityMode: 'L1T3', scaleResolutionDownBy: smaller, maxBitrate: Math.max(Math.round(ceiling / smaller ** 1.5), 80_000),
+    }));
+  }
+  return [{ type: 'audio', capture: true, recv: true }, camera, { type: 'data' }];
+}
+
+function stop() {
+  const { janus, handle } = call;
+  if (handle) handle.hangup(true);
+  if (janus) janus.destroy({ cleanupHandles: true });
+  Object.assign(call, { janus: null, handle: null });
+  onCleanup();
+  setState('idle', 'Not connected');
+  setRunning(false);
+}
+
+function fail(problem) {
+  if (call.janus) stop();
+  onCleanup();
+  setRunning(false);
+  setState('failed', 'Failed');
+  showAlert(problem.title ?? 'Something went wrong', problem.text ?? words(problem));
+}
+
+// --- what janus.js tells ---
+
+function onMessage(message, jsep) {
+  if (message.error) {
+    log(`error ${message.error_code}: ${message.error}`);
+    fail({ title: 'The echo plugin refused', text: `${message.error} (${message.error_code})` });
+    return;
+  }
+  for (const name of ['substream', 'spatial_layer']) if (message[name] !== undefined) markLayer('substream', message[name]);
+  for (const name of ['temporal', 'temporal_layer']) if (message[name] !== undefined) markLayer('temporal', message[name]);
+  log(`plugin: ${Object.entries(message).filter(([name]) => name !== 'echotest').map((pair) => pair.join(' ')).join(', ')}`);
+  if (!jsep || !call.handle) return;
+  call.handle.handleRemoteJsep({ jsep, error: (error) => fail({ title: 'The answer does not fit', text: words(error) }) });
+}
+
+function onWebrtc(up, reason) {
+  log(up ? 'call is up' : `call is down: ${reason ?? 'no reason given'}`);
+  if (up) return setState('up', 'Connected');
+  if (!call.janus) return undefined;
+  stop();
+  return showAlert('The call has ended', reason ? `The gateway said: ${reason}.` : 'The gateway ended it.');
+}
+
+function onOwnTrack(track, on) {
+  replaceTrack(call.own, track, on);
+  $('own').srcObject = call.own;
+  $('own-empty').hidden = call.own.getVideoTracks().length > 0;
+}
+
+function onEchoTrack(track, mid, on, about) {
+  log(`echo ${track.kind} ${on ? 'on' : 'off'} (${about?.reason ?? mid})`);
+  replaceTrack(call.echo, track, on);
+  if ($('echo').srcObject !== call.echo) $('echo').srcObject = call.echo;
+  const shown = call.echo.getVideoTracks().length > 0;
+  $('echo-empty').hidden = shown;
+  if (!shown) $('echo-empty').textContent = 'No picture comes back';
+  $('echo').play().catch(() => log('the browser waits for a click before it plays'));
+}
+
+function replaceTrack(stream, track, on) {
+  const has = stream.getTracks().includes(track);
+  if (on && !has) stream.addTrack(track);
+  if (!on && has) stream.removeTrack(track);
+}
+
+function onCleanup() {
+  clearInterval(call.timer);
+  for (const stream of [call.own, call.echo]) stream.getTracks().forEach((track) => { stream.removeTrack(track); });
+  $('own').srcObject = null;
+  $('echo').srcObject = null;
+  $('own-empty').hidden = $('echo-empty').hidden = false;
+  $('echo-empty').textContent = "The gateway's echo appears here";
+  for (const id of ['own-size', 'own-rate', 'echo-size', 'echo-rate']) $(id).hidden = true;
+  document.querySelectorAll('.figures dd').forEach((figure) => { figure.textContent = '–'; });
+  call.before = null;
+  setChat(false);
+}
+
+// --- switches ---
+
+function tell(body) {
+  call.handle?.send({ message: body, error: (reason) => showAlert('The gateway refused that', words(reason)) });
+}
+
+function chooseLayer(name, value) {
+  const svc = $('layers').value === 'svc';
+  const field = { substream: svc ? 'spatial_layer' : 'substream', temporal: svc ? 'temporal_layer' : 'temporal' }[name];
+  tell({ [field]: Number(value) });
+}
+
+function markLayer(name, layer) {
+  document.querySelectorAll(`#${name} label`).forEach((label) => {
+    label.classList.toggle('now', label.firstElementChild.value === String(layer));
+  });
+}
+
+// --- statistics ---
+
+async function look() {
+  const pc = call.handle?.webrtcStuff.pc;
+  if (!pc) return;
+  const report = await pc.getStats();
+  const now = { at: performance.now() / 1000, in: 0, out: 0, lost: 0, codecs: [] };
+  let pair = null;
+  let transport = null;
+  report.forEach((entry) => {
+    if (entry.type === 'transport') transport = entry;
+    if (entry.type === 'inbound-rtp') {
+      now.in += entry.bytesReceived;
+      now.lost += entry.packetsLost ?? 0;
+      const codec = report.get(entry.codecId);
+      if (codec) now.codecs.push(codec.mimeType.split('/')[1]);
+      if (entry.kind === 'video') now.video = entry;
+    }
+    if (entry.type === 'outbound-rtp') {
+      now.out += entry.bytesSent;
+      if (entry.kind === 'video' && (entry.frameWidth ?? 0) >= (now.sent?.frameWidth ?? 0)) now.sent = entry;
+    }
+  });
+  report.forEach((entry) => {
+    if (entry.type === 'candidate-pair' && (transport ? entry.id === transport.selectedCandidatePairId : entry.selected)) pair = entry;
+  });
+  show(now, pair, report);
+  call.before = now;
+}
+
+function show(now, pair, report) {
+  const { before } = call;
+  const roundTrip = pair?.currentRoundTripTime === undefined ? null : pair.currentRoundTripTime * 1000;
+  if (before) {
+    const seconds = now.at - before.at;
+    const [inRate, outRate] = [now.in - before.in, now.out - before.out].map((bytes) => Math.max(0, (bytes * 8) / 1000 / seconds));
+    chart.add(now.at, inRate, roundTrip);
+    put('figure-in', kilobits(inRate));
+    put('figure-out', kilobits(outRate));
+    badge('echo-rate', kilobits(inRate));
+    badge('own-rate', kilobits(outRate));
+  }
+  const { video, sent } = now;
+  if (video?.frameWidth) {
+    const size = `${video.frameWidth} × ${video.frameHeight}`;
+    put('figure-size', size);
+    put('figure-frames', `${Math.round(video.framesPerSecond ?? 0)} / s`);
+    badge('echo-size', `${size}, ${Math.round(video.framesPerSecond ?? 0)} fps`);
+  }
+  if (sent?.frameWidth) badge('own-size', `${sent.frameWidth} × ${sent.frameHeight}, ${Math.round(sent.framesPerSecond ?? 0)} fps`);
+  put('figure-lost', String(now.lost));
+  put('figure-codecs', now.codecs.join(', ') || '–');
+  put('figure-rtt', roundTrip === null ? '–' : `${roundTrip < 10 ? roundTrip.toFixed(1) : Math.round(roundTrip)} ms`);
+  const remote = pair && report.get(pair.remoteCandidateId);
+  if (remote) {
+    const address = remote.address ?? remote.ip ?? '';
+    put('figure-path', `${remote.protocol} ${address}`, `${remote.protocol} ${address}, port ${remote.port}`);
+  }
+}
+
+const kilobits = (rate) => (rate >= 1000 ? `${(rate / 1000).toFixed(2)} Mbit/s` : `${Math.round(rate)} kbit/s`);
+
+function put(id, text, title = text) {
+  $(id).textContent = text;
+  $(id).title = title;
+}
+
+function badge(id, text) {
+  $(id).hidden = false;
+  $(id).textContent = text;
+}
+
+// --- the page ---
+
+function setState(state, text) {
+  $('state').dataset.state = state;
+  $('state').textContent = text;
+}
+
+function setRunning(on) {
+  $('start').hidden = on;
+  $('stop').hidden = !on;
+  for (const id of ['restart', 'cap', 'echo-video', 'echo-audio']) $(id).disabled = !on;
+  for (const id of ['video-codec', 'audio-codec', 'layers', 'resolution', 'server']) $(id).disabled = on;
+  const layers = $('layers').value;
+  $('substream').hidden = $('temporal').hidden = !(on && layers);
+  $('substream-name').textContent = layers === 'svc' ? 'Size layer' : 'Simulcast stream';
+  if (!on) {
+    for (const id of ['echo-video', 'echo-audio']) $(id).checked = true;
+    for (const name of ['substream', 'temporal']) {
+      document.querySelector(`#${name} input[value="2"]`).checked = true;
+      markLayer(name, -1);
+    }
+  } else {
+    chart.clear();
+  }
+}
+
+function setChat(on) {
+  $('chat-text').disabled = $('chat-send').disabled = !on;
+}
+
+function addLine(text, whose) {
+  $('lines').querySelector('.hint')?.remove();
+  const line = document.createElement('p');
+  line.className = whose;
+  line.textContent = text;
+  $('lines').append(line);
+  $('lines').scrollTop = $('lines').scrollHeight;
+}
+
+function log(text) {
+  const item = document.createElement('li');
+  const time = document.createElement('time');
+  time.textContent = new Date().toLocaleTimeString();
+  item.append(time, text);
+  $('events').prepend(item);
+  while ($('events').children.length > EVENTS_KEPT) $('events').lastChild.remove();
+}
+
+function showAlert(title, text) {
+  $('alert-title').textContent = title;
+  $('alert-text').textContent = text;
+  $('alert').hidden = false;
+  log(`${title}: ${text}`);
+  $('alert').scrollIntoView({ block: 'nearest' });
+}
+
+function hideAlert() {
+  $('alert').hidden = true;
+}
+
+function deviceProblem(error) {
+  const about = {
+    NotAllowedError: ['No permission', 'The browser was not allowed to use camera and microphone. Allow it in the address bar, then start again.'],
+    SecurityError: ['No permission', 'This page may not use camera and microphone here.'],
+    NotFoundError: ['No camera or microphone', 'None was found. Plug one in, then start again.'],
+    NotReadableError: ['The camera is busy', 'Another program is using the camera or the microphone. Close it, then start again.'],
+    OverconstrainedError: ['The camera cannot do that', 'Choose another camera size, then start again.'],
+  }[error?.name];
+  return about ? { title: about[0], text: about[1] } : { title: 'No call could be made', text: words(error) };
+}
+
+function words(reason) {
+  if (reason && typeof reason === 'object') return reason.message ?? reason.text ?? JSON.stringify(reason);
+  return String(reason);
+}
+
+const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
+
+/** Fills a list with what this browser can both send and take. */
+function fillCodecs(select, kind, names) {
+  const can = (end) => new Set((end?.getCapabilities?.(kind)?.codecs ?? []).map((codec) => codec.mimeType.split('/')[1].toLowerCase()));
+  const [send, take] = [can(window.RTCRtpSender), can(window.RTCRtpReceiver)];
+  for (const [value, label] of Object.entries(names)) {
+    if (send.has(value) && take.has(value)) select.add(new Option(label, value));
+  }
+}
+
+function prepare() {
+  $('server').value = new URLSearchParams(location.search).get('server') ?? new URL('/janus', location.href).href;
+  fillCodecs($('video-codec'), 'video', { vp8: 'VP8', vp9: 'VP9', h264: 'H.264', av1: 'AV1', h265: 'H.265' });
+  fillCodecs($('audio-codec'), 'audio', { opus: 'Opus', g722: 'G.722', pcmu: 'PCMU', pcma: 'PCMA' });
+  $('start-form').addEventListener('submit', (event) => { event.preventDefault(); start(); });
+  $('stop').addEventListener('click', stop);
+  $('restart').addEventListener('click', () => {
+    log('ICE restart');
+    offer({ tracks: [], iceRestart: true }).catch(fail);
+  });
+  $('echo-audio').addEventListener('change', (event) => tell({ audio: event.target.checked }));
+  $('echo-video').addEventListener('change', (event) => tell({ video: event.target.checked }));
+  $('hear').addEventListener('change', (event) => { $('echo').muted = !event.target.checked; });
+  $('cap').addEventListener('change', (event) => tell({ bitrate: Number(event.target.value) }));
+  for (const name of ['substream', 'temporal']) $(name).addEventListener('change', (event) => chooseLayer(name, event.target.value));
+  $('layers').addEventListener('change', () => {
+    const { value } = $('layers');
+    const codec = $('video-codec');
+    if (value === 'svc' && !['vp9', 'av1'].includes(codec.value)) codec.value = 'vp9';
+    if (value === 'simulcast' && codec.value === '') codec.value = 'vp8';
+  });
+  $('chat-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const text = $('chat-text').value.trim();
+    if (!text || !call.handle) return;
+    call.handle.data({ text, error: (reason) => showAlert('Not sent', words(reason)) });
+    addLine(text, 'mine');
+    $('chat-text').value = '';
+  });
+  $('alert-close').addEventListener('click', hideAlert);
+  chart.draw();
+}
+
+prepare();

@@ -1,0 +1,1 @@
+node_modules/janus-gateway/npm/src/janus.js
