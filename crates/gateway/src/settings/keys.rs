@@ -47,6 +47,7 @@ const fn silent(section: &'static str, name: &'static str) -> Key {
 }
 
 const TURN: &str = "relay candidates of the server's own";
+const ADMIN: &str = "the Admin API, whose listeners stay closed";
 const HANDLERS: &str = "no event handler is built";
 const RECORDINGS: &str = "nothing is recorded";
 const KEY_PASSWORD: &str = "keys under a pass phrase; take it off with `openssl pkey`";
@@ -108,10 +109,15 @@ const JANUS_KEYS: &[Key] = &[
     silent("general", "protected_folders"),
     used("certificates", "cert_pem"),
     used("certificates", "cert_key"),
-    used("certificates", "cert_pwd"),
+    later("certificates", "cert_pwd", "", KEY_PASSWORD),
     used("certificates", "dtls_accept_selfsigned"),
-    used("certificates", "dtls_ciphers"),
-    used("certificates", "rsa_private_key"),
+    later("certificates", "dtls_ciphers", "", "choosing the DTLS cipher suites"),
+    later(
+        "certificates",
+        "rsa_private_key",
+        "false",
+        "generating RSA keys; the generated key is ECDSA P-256",
+    ),
     used("media", "ipv6"),
     used("media", "ipv6_linklocal"),
     used("media", "min_nack_queue"),
@@ -192,11 +198,11 @@ const HTTP_KEYS: &[Key] = &[
     // Janus reads this one here, against its own sample.
     used("general", "admin_acl_forwarded"),
     used("admin", "admin_base_path"),
-    used("admin", "admin_http"),
+    later("admin", "admin_http", "false", ADMIN),
     used("admin", "admin_port"),
     used("admin", "admin_interface"),
     used("admin", "admin_ip"),
-    used("admin", "admin_https"),
+    later("admin", "admin_https", "false", ADMIN),
     used("admin", "admin_secure_port"),
     used("admin", "admin_secure_interface"),
     used("admin", "admin_secure_ip"),
@@ -230,12 +236,12 @@ const WEBSOCKETS_KEYS: &[Key] = &[
     silent("general", "events"),
     // Janus reads this one here, against its own sample.
     used("general", "admin_ws_acl_forwarded"),
-    used("admin", "admin_ws"),
+    later("admin", "admin_ws", "false", ADMIN),
     used("admin", "admin_ws_port"),
     used("admin", "admin_ws_interface"),
     used("admin", "admin_ws_ip"),
     later("admin", "admin_ws_unix", "", UNIX_SOCKETS),
-    used("admin", "admin_wss"),
+    later("admin", "admin_wss", "false", ADMIN),
     used("admin", "admin_wss_port"),
     used("admin", "admin_wss_interface"),
     used("admin", "admin_wss_ip"),

@@ -84,7 +84,7 @@ pub(crate) fn load(
 ) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
     let mut source = Sources { flags, env, files, problems: &mut problems };
-    let folder = source.first_folder();
+    let folder = source.named_folder().unwrap_or_else(|| DEFAULT_FOLDER.into());
     let main = source.main_document(&folder);
     let folder = source.folder(&main, folder);
     let http = source.document(&folder, &HTTP);
@@ -197,10 +197,10 @@ struct Sources<'s> {
 }
 
 impl Sources<'_> {
-    /// Where `janus.jcfg` is looked for.
-    fn first_folder(&self) -> PathBuf {
+    /// The folder that somebody named for this start.
+    fn named_folder(&self) -> Option<PathBuf> {
         let variable = (self.env)("PORTUNUS_GENERAL_CONFIGS_FOLDER").filter(|text| !text.is_empty());
-        self.flags.configs_folder.clone().or(variable).unwrap_or_else(|| DEFAULT_FOLDER.to_owned()).into()
+        self.flags.configs_folder.clone().or(variable).map(PathBuf::from)
     }
 
     /// Where the other files are: options and environment have been laid over the document.
@@ -211,24 +211,25 @@ impl Sources<'_> {
     }
 
     fn main_document(&mut self, folder: &Path) -> Document {
-        let path = match &self.flags.config {
-            Some(file) => PathBuf::from(file),
-            None => folder.join("janus.jcfg"),
+        let mut document = match &self.flags.config {
+            Some(file) => self.read(Path::new(file), Severity::Error),
+            // A folder with a slip in its name would mean a gateway without secrets: that deserves more than a note.
+            None if self.named_folder().is_some() => self.read(&folder.join("janus.jcfg"), Severity::Warning),
+            None => self.read(&folder.join("janus.jcfg"), Severity::Note),
         };
-        let must_exist = self.flags.config.is_some();
-        let mut document = self.read(&path, must_exist);
         overlay::environment(&mut document, &JANUS, self.env, self.problems);
         overlay::options(&mut document, self.flags, self.problems);
         document
     }
 
     fn document(&mut self, folder: &Path, table: &Table) -> Document {
-        let mut document = self.read(&folder.join(format!("{}.jcfg", table.file)), false);
+        let mut document = self.read(&folder.join(format!("{}.jcfg", table.file)), Severity::Note);
         overlay::environment(&mut document, table, self.env, self.problems);
         document
     }
 
-    fn read(&mut self, path: &Path, must_exist: bool) -> Document {
+    /// `absent`: how bad it is if there is no such file.
+    fn read(&mut self, path: &Path, absent: Severity) -> Document {
         let name = path.display().to_string();
         if path.extension().is_some_and(|ending| ending == "cfg") {
             self.refuse_legacy(path);
@@ -240,15 +241,12 @@ impl Sources<'_> {
         let mut doubts = Vec::new();
         let document = match read_document(self.files, path, &mut doubts) {
             Ok(Some(document)) => Some(document),
-            Ok(None) if must_exist => {
-                say(Severity::Error, "there is no such file");
-                None
-            }
             Ok(None) => {
                 let legacy = path.with_extension("cfg");
-                match self.files.read(&legacy) {
-                    Ok(_) => self.refuse_legacy(&legacy),
-                    Err(_) => say(Severity::Note, "there is no such file: built-in defaults"),
+                match (self.files.read(&legacy), absent) {
+                    (Ok(_), _) => self.refuse_legacy(&legacy),
+                    (Err(_), Severity::Error) => say(absent, "there is no such file"),
+                    (Err(_), _) => say(absent, "there is no such file: built-in defaults"),
                 }
                 None
             }

@@ -15,7 +15,10 @@ fn good_settings_end_well_notes_and_warnings_included() {
     assert!(start.flags().check_config);
     let (code, text) = run(&start);
     assert_eq!(code, 0, "{text}");
-    assert!(text.starts_with("etc/janus.jcfg: note: there is no such file: built-in defaults\n"), "{text}");
+    assert!(
+        text.starts_with("etc/janus.transport.http.jcfg: note: there is no such file: built-in defaults\n"),
+        "{text}"
+    );
     assert!(text.ends_with("0 errors, 0 warnings (0 about unknown names)\n"), "{text}");
     let (code, text) = run(&Start::default().janus("nat: { turn_server = \"x\" }"));
     assert_eq!(code, 0, "{text}");

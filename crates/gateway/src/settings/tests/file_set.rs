@@ -40,9 +40,12 @@ fn the_folder_comes_from_option_environment_and_file_in_this_order() {
 
 #[test]
 fn missing_files_are_defaults_but_not_the_one_named_by_an_option() {
-    let (_, problems) = Start::default().load().expect("loads");
+    let (_, problems) = load(&flags(&[]), &|_| None, &Memory::default()).expect("loads");
     assert_eq!(problems.len(), 4, "{problems:?}");
     assert!(problems.iter().all(|problem| problem.severity == Severity::Note));
+    // Who names a folder means one with a janus.jcfg.
+    let (_, warnings) = Start::empty().good();
+    assert_eq!(warnings, ["janus.jcfg: warning: there is no such file: built-in defaults"]);
     let problems = Start::default().words(&["-C", "etc/gone.jcfg"]).bad();
     assert_eq!(problems, ["gone.jcfg: error: there is no such file"]);
 }
@@ -56,8 +59,8 @@ fn old_files_are_refused_with_the_way_out() {
     };
     let wanted = "janus.cfg: error: the old INI format is not read: convert it with `janus-cfgconv janus.cfg \
                   janus.jcfg` (it comes with Janus)";
-    assert_eq!(told(Start::default().file("janus.cfg", "[general]")), wanted);
-    assert_eq!(told(Start::default().file("janus.cfg", "").words(&["-C", "etc/janus.cfg"])), wanted);
+    assert_eq!(told(Start::empty().file("janus.cfg", "[general]")), wanted);
+    assert_eq!(told(Start::empty().file("janus.cfg", "").words(&["-C", "etc/janus.cfg"])), wanted);
     let plugin = told(Start::default().file("janus.plugin.echotest.cfg", ""));
     assert!(plugin.starts_with("janus.plugin.echotest.cfg: error: the old INI format"), "{plugin}");
     let (_, warnings) = Start::default().janus("").file("janus.cfg", "[general]").good();

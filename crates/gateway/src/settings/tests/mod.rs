@@ -31,14 +31,25 @@ impl FileSource for Memory {
 }
 
 /// A whole start: files of the folder `etc`, variables, words of the command line.
-#[derive(Default)]
 struct Start {
     files: Memory,
     env: BTreeMap<String, String>,
     words: Vec<String>,
 }
 
+impl Default for Start {
+    /// With an empty `janus.jcfg`.
+    fn default() -> Self {
+        Self::empty().janus("")
+    }
+}
+
 impl Start {
+    /// Without any file.
+    fn empty() -> Self {
+        Self { files: Memory::default(), env: BTreeMap::new(), words: Vec::new() }
+    }
+
     fn file(mut self, name: &str, text: &str) -> Self {
         self.files.0.insert(Path::new("etc").join(name), text.as_bytes().to_vec());
         self
