@@ -53,11 +53,11 @@ describe('sample pages', () => {
     await says(tab, 'state', /Connected/);
     await tab.until('the echoed picture', 20_000, () => document.getElementById('echo').videoWidth > 0);
     await says(tab, 'figure-in', /^[\d.]+ [kM]bit\/s$/);
-    await says(tab, 'figure-size', /1280 × 720/, 40_000);
+    await says(tab, 'figure-size', /1280 × 720/, 60_000);
     await tab.page.click('#substream label:has(input[value="0"])');
-    await says(tab, 'figure-size', /320 × 180/, 20_000);
+    await says(tab, 'figure-size', /320 × 180/, 30_000);
     await tab.page.click('#substream label:has(input[value="2"])');
-    await says(tab, 'figure-size', /1280 × 720/, 20_000);
+    await says(tab, 'figure-size', /1280 × 720/, 30_000);
     await tab.page.fill('#chat-text', 'hello');
     await tab.page.press('#chat-text', 'Enter');
     await says(tab, 'lines', /Janus EchoTest here! You wrote: hello/);
@@ -65,9 +65,9 @@ describe('sample pages', () => {
     await says(tab, 'events', /ICE restart/);
     await tab.page.click('#cap label:has(input[value="512000"])');
     await tab.page.click('label:has(#echo-video)');
-    await says(tab, 'figure-frames', /^0 \/ s$/, 20_000);
+    await says(tab, 'figure-frames', /^0 \/ s$/, 30_000);
     await tab.page.click('label:has(#echo-video)');
-    await says(tab, 'figure-frames', /^[1-9]\d* \/ s$/, 20_000);
+    await says(tab, 'figure-frames', /^[1-9]\d* \/ s$/, 30_000);
     assert.equal(await tab.run(() => document.getElementById('alert').hidden), true);
     await tab.page.click('#stop');
     await says(tab, 'state', /Not connected/);
