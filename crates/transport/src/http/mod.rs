@@ -156,8 +156,8 @@ impl HttpApi {
         let (reply, answer) = Reply::channel();
         let request =
             Inbound::Request { client: Client::Http, side: self.side, address: call.address, body, reply };
-        if let Err(overloaded) = self.submit(call.pulse, request) {
-            return Ok(overloaded);
+        if !self.submit(request) {
+            return Ok(overloaded(call.pulse));
         }
         match tokio::time::timeout(self.shared.times().reply, answer).await {
             Ok(Ok(answer)) => Ok(self.json(Kind::chunked(self.format.write(&answer)), call.pulse)),
@@ -168,14 +168,17 @@ impl HttpApi {
         }
     }
 
-    /// Hands something to the core at once, or says that it has too much to do.
-    fn submit(&self, pulse: &Arc<Pulse>, inbound: Inbound) -> Result<(), Response<Tracked>> {
-        self.shared.inbound.try_send(inbound).map_err(|full| {
-            if matches!(full, TrySendError::Full(_)) {
-                self.shared.counters().overloaded.up();
+    /// Hands something to the core at once; false when it has too much to do already.
+    fn submit(&self, inbound: Inbound) -> bool {
+        match self.shared.inbound.try_send(inbound) {
+            Ok(()) => true,
+            Err(full) => {
+                if matches!(full, TrySendError::Full(_)) {
+                    self.shared.counters().overloaded.up();
+                }
+                false
             }
-            closing(empty(pulse, StatusCode::SERVICE_UNAVAILABLE))
-        })
+        }
     }
 
     fn error(&self, pulse: &Arc<Pulse>, code: ErrorCode, reason: impl Into<String>) -> Response<Tracked> {
@@ -244,6 +247,10 @@ fn redirect(pulse: &Arc<Pulse>, to: &str) -> Response<Tracked> {
         answer.headers_mut().insert(LOCATION, to);
     }
     answer
+}
+
+fn overloaded(pulse: &Arc<Pulse>) -> Response<Tracked> {
+    closing(empty(pulse, StatusCode::SERVICE_UNAVAILABLE))
 }
 
 fn closing(mut answer: Response<Tracked>) -> Response<Tracked> {

@@ -1,6 +1,6 @@
 //! The long poll: `GET BASE/SESSION`.
 
-use super::{Answer, Call, Dropped, HttpApi, Kind, empty, path, redirect};
+use super::{Answer, Call, Dropped, HttpApi, Kind, empty, overloaded, path, redirect};
 use crate::{Inbound, PollVerdict};
 use hyper::StatusCode;
 use portunus_api::{SessionId, Value, json};
@@ -20,8 +20,8 @@ impl HttpApi {
         let (reply, verdict) = oneshot::channel();
         let secret = path::argument(query, "apisecret");
         let token = path::argument(query, "token");
-        if let Err(overloaded) = self.submit(pulse, Inbound::Poll { session, secret, token, reply }) {
-            return Ok(overloaded);
+        if !self.submit(Inbound::Poll { session, secret, token, reply }) {
+            return Ok(overloaded(pulse));
         }
         match tokio::time::timeout(self.shared.times().reply, verdict).await {
             Ok(Ok(PollVerdict::Ok)) => {}
