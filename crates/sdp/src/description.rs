@@ -118,13 +118,14 @@ pub struct Media {
     pub rtcp_rsize: bool,
     /// Other attribute lines as `name` or `name:value`, without control characters; bounded.
     pub unknown: Vec<String>,
+    pub(crate) carrier: bool,
 }
 
 impl Media {
-    /// The m-line is meant: a port, or port 0 with bundle-only, or the first one (whose port Janus never
-    /// takes as a rejection, since it carries the transport).
+    /// The m-line is meant: it has a port, or port 0 with bundle-only, or it is the one whose transport lines count
+    /// (Janus never takes port 0 of that one for a rejection).
     pub fn is_active(&self) -> bool {
-        self.port != 0 || self.bundle_only || self.index == 0
+        self.port != 0 || self.bundle_only || self.carrier
     }
 
     /// The codec with this name, first in the order of the m-line.

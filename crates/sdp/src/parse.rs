@@ -102,9 +102,12 @@ impl<'a> Session<'a> {
         let lite = self.lite || readers.iter().any(|m| m.lite);
         let carrier = self.carrier(&readers);
         let transport = self.transport.resolve(carrier.map(|m| &m.transport), lite)?;
+        let carrier = carrier.map(MediaReader::index);
         let mut media = Vec::with_capacity(readers.len());
         for reader in readers {
-            media.push(reader.finish(self.direction, &self.extensions));
+            let mut line = reader.finish(self.direction, &self.extensions);
+            line.carrier = carrier == Some(line.index);
+            media.push(line);
         }
         check_mids(&media)?;
         Ok(Description {
@@ -119,14 +122,18 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The m-line whose transport lines count: the first, whatever its port. Only when that one is rejected and
-    /// says nothing (a browser that stopped its first transceiver), the first that is meant in BUNDLE order.
+    /// The m-line whose transport lines count: the first, whatever its port. Only when that one is rejected for good
+    /// (a browser that stopped its first transceiver: port 0, and not in the BUNDLE group or without credentials),
+    /// the first that is meant in the order of the group.
     fn carrier<'m>(&self, readers: &'m [MediaReader<'a>]) -> Option<&'m MediaReader<'a>> {
         let first = readers.first()?;
-        if first.port() != 0 || first.transport.has_credentials() || self.transport.has_credentials() {
+        let shared = self.transport.has_credentials();
+        let grouped =
+            self.bundle.is_empty() || first.mid().is_none_or(|mid| self.bundle.iter().any(|b| b == mid));
+        if first.port() != 0 || (grouped && (shared || first.transport.has_credentials())) {
             return Some(first);
         }
-        let meant = |m: &&MediaReader<'a>| m.port() != 0 && m.transport.has_credentials();
+        let meant = |m: &&MediaReader<'a>| m.port() != 0 && (shared || m.transport.has_credentials());
         let tagged = |mid: &String| readers.iter().find(|m| m.mid() == Some(mid.as_str())).filter(meant);
         self.bundle.iter().find_map(tagged).or_else(|| readers.iter().find(meant)).or(Some(first))
     }

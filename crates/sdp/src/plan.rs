@@ -87,6 +87,8 @@ pub struct PlanMedia {
     pub attributes: Vec<String>,
     /// Order of the codec lines.
     pub layout: Layout,
+    /// A rejected first m-line that does not carry the transport: written with port 0 like any other.
+    pub stopped: bool,
 }
 
 impl PlanMedia {
@@ -106,6 +108,7 @@ impl PlanMedia {
             bandwidth: Vec::new(),
             attributes: Vec::new(),
             layout: Layout::FmtpFirst,
+            stopped: false,
         }
     }
 
@@ -129,10 +132,10 @@ impl PlanMedia {
         self.attributes.clear();
     }
 
-    /// It is written with a port. The first m-line always is, even rejected, since it carries the transport (Janus
-    /// does so for audio and video).
+    /// It is written with a port. A first audio m-line is even if rejected, as long as it carries the transport, as with
+    /// Janus. Not so video, where Janus does the same: browsers refuse its payload type 0, which is an audio codec.
     pub(crate) fn has_port(&self, index: usize) -> bool {
-        self.accepted || (index == 0 && self.kind.is_rtp())
+        self.accepted || (index == 0 && self.kind == MediaKind::Audio && !self.stopped)
     }
 }
 

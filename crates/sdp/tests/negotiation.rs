@@ -257,6 +257,17 @@ fn rejected_m_lines() {
 }
 
 #[test]
+fn a_rejected_first_video_line_leaves_the_transport_to_the_next() {
+    let d = describe(
+        "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n",
+    );
+    let options = AnswerOptions { video_codecs: vec!["h265".to_owned()], ..AnswerOptions::default() };
+    let text = write(&Plan::answer(&d, &options), &local(Setup::Active, 2));
+    assert!(text.contains("a=group:BUNDLE 1\r\n") && text.contains("m=video 0 UDP/TLS/RTP/SAVPF 0\r\n"));
+    assert_eq!(text.matches("a=ice-ufrag:").count(), 1);
+}
+
+#[test]
 fn negotiated_values_of_an_answer() {
     let d = offer("chromium-av-data");
     let plan = Plan::answer(&d, &AnswerOptions { opus_red: true, ..AnswerOptions::default() });

@@ -4,7 +4,8 @@ mod common;
 
 use common::{fixture, offer};
 use portunus_sdp::{
-    Codec, Description, Direction, Error, HashFunction, MediaKind, Origin, Setup, ext, limits,
+    AnswerOptions, Codec, Description, Direction, Error, HashFunction, MediaKind, Origin, Plan, Setup, ext,
+    limits, write,
 };
 
 const HEAD: &str = "v=0\r\no=- 11 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
@@ -151,17 +152,25 @@ fn the_first_m_line_carries_the_transport() {
 
 #[test]
 fn a_stopped_first_transceiver_leaves_the_transport_to_the_bundle() {
-    let session = format!("{HEAD}a=group:BUNDLE 2 1\r\n");
-    let line = |mid: &str, ufrag: &str| {
+    let line = |mid: &str, port: u16, ufrag: &str| {
         let transport = transport().replace("abcd", ufrag);
-        format!("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{mid}\r\n{transport}")
+        format!("m=audio {port} UDP/TLS/RTP/SAVPF 0\r\na=mid:{mid}\r\n{transport}")
     };
-    let text = format!(
-        "{session}m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n{}{}",
-        line("1", "one1"),
-        line("2", "two2")
-    );
-    assert_eq!(read(&text).transport().ufrag, "two2");
+    let bare = "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n".to_owned();
+    // Chromium keeps credentials in the stopped one, Firefox does not.
+    for first in [line("0", 0, "zero"), bare.clone()] {
+        let others = format!("{}{}", line("1", 9, "one1"), line("2", 9, "two2"));
+        let d = read(&format!("{HEAD}a=group:BUNDLE 2 1\r\n{first}{others}"));
+        assert_eq!(d.transport().ufrag, "two2");
+        assert_eq!(d.media.iter().map(|m| m.is_active()).collect::<Vec<_>>(), [false, true, true]);
+        let text = write(&Plan::answer(&d, &AnswerOptions::default()), &common::local(Setup::Active, 3));
+        assert!(text.contains("a=group:BUNDLE 1 2\r\n"), "{text}");
+        assert!(text.contains("m=audio 0 UDP/TLS/RTP/SAVPF 0\r\n"), "{text}");
+    }
+    // In the group, port 0 of the first m-line is no rejection, as with Janus.
+    let d = read(&format!("{HEAD}a=group:BUNDLE 0 1\r\n{}{}", line("0", 0, "zero"), line("1", 9, "one1")));
+    assert_eq!((d.transport().ufrag.as_str(), d.media[0].is_active()), ("zero", true));
+    assert_eq!(Description::parse(&format!("{HEAD}{bare}")), Err(Error::NoTransport("ice-ufrag")));
 }
 
 #[test]

@@ -86,6 +86,10 @@ impl<'a> MediaReader<'a> {
         })
     }
 
+    pub(super) fn index(&self) -> u16 {
+        self.media.index
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.media.port
     }
@@ -315,6 +319,7 @@ fn empty_media() -> Media {
         rtcp_mux: false,
         rtcp_rsize: false,
         unknown: Vec::new(),
+        carrier: false,
     }
 }
 

@@ -212,7 +212,7 @@ fn answer_data(offered: &Media) -> PlanMedia {
 }
 
 fn rejected(offered: &Media) -> PlanMedia {
-    PlanMedia { accepted: false, sctp: offered.sctp, ..like(offered) }
+    PlanMedia { accepted: false, sctp: offered.sctp, stopped: !offered.is_active(), ..like(offered) }
 }
 
 fn like(offered: &Media) -> PlanMedia {

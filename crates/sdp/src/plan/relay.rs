@@ -29,6 +29,7 @@ impl Plan {
                 to.attributes.clone_from(&from.unknown);
             } else {
                 to.reject();
+                to.stopped = !meant;
             }
             media.push(to);
         }
