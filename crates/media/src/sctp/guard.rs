@@ -2,7 +2,7 @@
 //!
 //! rtc-sctp 0.21.1 walks a FORWARD-TSN step by step (2^31 of them if asked), keeps any number of early reset requests
 //! and of one-byte fragments, takes any stream number, accepts in-sequence data beyond its window, closes the
-//! association on an ERROR chunk, discards a packet with an unknown chunk and panics on a malformed error cause. All that is met here, from the packets
+//! association on an ERROR chunk and discards a packet with an unknown chunk. All that is met here, from the packets
 //! alone: what the peer acknowledges, reports and announces is in them.
 //!
 //! A peer that breaks a limit no honest sender comes near is cut off: [`Violation`].
@@ -11,9 +11,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::canon::{Form, form};
 use super::packet::{
-    ABORT, Chunk, Chunks, DATA, ERROR, FORWARD_TSN, Header, INIT, INIT_ACK, RE_CONFIG, RESET_REQUEST, SACK,
-    build, is_after, is_intact, parse,
+    Chunk, Chunks, DATA, ERROR, FORWARD_TSN, Header, INIT, INIT_ACK, RE_CONFIG, RESET_REQUEST, SACK, build,
+    is_after, is_intact, parse,
 };
 
 /// The port rtc-sctp believes in, on both sides.
@@ -28,6 +29,8 @@ const MAX_HELD_CHUNKS: usize = 16_384;
 const MAX_BEYOND_WINDOW: usize = 256 * 1024;
 /// How far a FORWARD-TSN may skip at once.
 const MAX_SKIP: u32 = 16_384;
+/// How far ahead of what is acknowledged DATA may be; gap reports reach no further than twice that.
+const MAX_AHEAD: u32 = 32_768;
 /// Reset requests that wait for data still on the way.
 const MAX_EARLY_RESETS: usize = 256;
 
@@ -107,10 +110,14 @@ impl Guard {
                 init = chunk.u32(0);
             }
             match self.judge(chunk)? {
-                Fate::Keep => {
-                    kept.push(Cow::Borrowed(chunk.raw));
-                    continue;
-                }
+                Fate::Keep => match form(chunk) {
+                    Form::Same => {
+                        kept.push(Cow::Borrowed(chunk.raw));
+                        continue;
+                    }
+                    Form::Other(other) => kept.push(Cow::Owned(other)),
+                    Form::Unreadable => {}
+                },
                 Fate::Change(chunk) => kept.push(Cow::Owned(chunk)),
                 Fate::Leave => {}
                 // RFC 9260 section 3.2: an unknown chunk without the high bit ends the packet.
@@ -194,8 +201,6 @@ impl Guard {
                 _ => Ok(Fate::Keep),
             },
             RE_CONFIG => self.judge_reset(chunk),
-            // Without its causes: rtc-sctp panics on a length that lies.
-            ABORT => Ok(Fate::Change(vec![ABORT, 0, 0, 4])),
             // It reports a mistake of ours that there is nothing to be done about.
             ERROR => Ok(Fate::Leave),
             _ if chunk.is_known() => Ok(Fate::Keep),
@@ -210,6 +215,9 @@ impl Guard {
         };
         if stream >= MAX_STREAMS {
             return Err(Violation::Stream);
+        }
+        if is_after(tsn, self.acknowledged.wrapping_add(MAX_AHEAD)) {
+            return Ok(Fate::Leave);
         }
         if is_after(tsn, self.acknowledged) {
             self.held_chunks += 1;

@@ -14,6 +14,7 @@
 //!
 //! Deliberately absent: channels negotiated without the opening handshake, I-DATA, priorities.
 
+mod canon;
 mod channels;
 mod guard;
 mod packet;

@@ -9,8 +9,12 @@ pub(super) const DATA: u8 = 0;
 pub(super) const INIT: u8 = 1;
 pub(super) const INIT_ACK: u8 = 2;
 pub(super) const SACK: u8 = 3;
+pub(super) const HEARTBEAT: u8 = 4;
 pub(super) const ABORT: u8 = 6;
+pub(super) const SHUTDOWN_ACK: u8 = 8;
 pub(super) const ERROR: u8 = 9;
+pub(super) const COOKIE_ACK: u8 = 11;
+pub(super) const SHUTDOWN_COMPLETE: u8 = 14;
 pub(super) const RE_CONFIG: u8 = 130;
 pub(super) const FORWARD_TSN: u8 = 192;
 /// The chunk types rtc-sctp knows.
