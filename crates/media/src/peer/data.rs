@@ -32,7 +32,7 @@ impl Peer {
             match event {
                 SctpEvent::Ready => cx.events.push_back((self.handle, MediaEvent::DataReady)),
                 SctpEvent::Message { label, protocol, binary, payload } => {
-                    let message = DataMessage { label, protocol, binary, payload: payload.to_vec() };
+                    let message = DataMessage { label, protocol, binary, payload };
                     cx.events.push_back((self.handle, MediaEvent::Data(message)));
                 }
                 _ => {}

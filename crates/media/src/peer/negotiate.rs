@@ -120,12 +120,12 @@ pub(super) fn bind(streams: &mut Vec<Stream>, stream: Stream) {
 fn merged_extensions(lines: &[Line]) -> ExtensionMap {
     let mut map = ExtensionMap::new();
     for line in lines.iter().filter(|l| l.active) {
-        for (kind, id) in line.extensions.entries() {
+        for &(kind, id) in line.extensions.entries() {
             if map.id(kind).is_none() {
                 map.try_insert(kind, id);
             }
         }
     }
-    debug_assert!(ExtensionKind::ALL.len() >= map.entries().count());
+    debug_assert!(ExtensionKind::ALL.len() >= map.entries().len());
     map
 }
