@@ -19,8 +19,8 @@ test-long: ## A ten minute call in a browser
 	@cd tests/browser && PORTUNUS_BIN=$(CURDIR)/target/ci/portunus node --test --test-reporter=spec suites/long.mjs
 
 fuzz: ## Every fuzz target for a minute (FUZZ_SECONDS=n for longer)
-	@scripts/setup.sh run
-	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
+	@scripts/setup.sh test
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 fmt: ## Format the code
 	@cargo fmt --all

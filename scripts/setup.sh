@@ -14,7 +14,7 @@ wanted=()     # packages whose tests are skipped, with a word, where they are no
 has() { command -v "$1" >/dev/null 2>&1; }
 need() { has "$1" || missing+=("$2"); }
 
-need cc build-essential
+need c++ build-essential
 need git git
 need node nodejs
 need npm npm
@@ -91,8 +91,13 @@ packages html_samples
 
 if [ "$purpose" = test ]; then
   packages tests/browser
-  if ! has cargo-deny && [ ! -x target/tools/bin/cargo-deny ]; then
-    echo "setup: building cargo-deny, once"
-    cargo install --quiet --locked --root target/tools cargo-deny@0.20.2 </dev/null
-  fi
+  # Without optimisation they are built in a third of the time and are quick enough.
+  tool() {
+    if ! has "$1" && [ ! -x "target/tools/bin/$1" ]; then
+      echo "setup: building $1, once"
+      cargo install --quiet --locked --debug --root target/tools "$1@$2" </dev/null
+    fi
+  }
+  tool cargo-deny 0.20.2
+  tool cargo-fuzz 0.13.2
 fi
