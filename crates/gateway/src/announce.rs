@@ -1,0 +1,113 @@
+//! What the program says outside its log: on the standard output to whoever started it, on the standard error when it
+//! refuses.
+
+use crate::flags::Stop;
+use crate::settings::{Problem, Settings, Severity};
+use portunus_transport::{Listening, Protocol, Running, Side};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+/// One line on the standard output. Nobody listening is no reason to fail.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Ends the program as the command line asked for.
+pub(crate) fn stop(stop: &Stop) -> ExitCode {
+    if stop.code == 0 {
+        say(stop.text.trim_end());
+    } else {
+        complain(&banner());
+        complain(stop.text.trim_end());
+    }
+    exit_code(stop.code)
+}
+
+/// Lists what is wrong with the settings.
+pub(crate) fn refuse(problems: &[Problem]) -> ExitCode {
+    problems.iter().for_each(|problem| complain(&problem.to_string()));
+    complain("The settings cannot be used: not started.");
+    ExitCode::FAILURE
+}
+
+/// Why it cannot go on.
+pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+    tracing::error!("{error:#}");
+    complain(&format!("{error:#}"));
+    ExitCode::FAILURE
+}
+
+/// Puts what was noticed about the settings into the log.
+pub(crate) fn log(problems: &[Problem]) {
+    for problem in problems {
+        match problem.severity {
+            Severity::Error => tracing::error!("{problem}"),
+            Severity::Warning => tracing::warn!("{problem}"),
+            Severity::Note => tracing::info!("{problem}"),
+        }
+    }
+}
+
+/// Says who we are, what is open and where the demo page is.
+pub(crate) fn ready(settings: &Settings, running: &Running, media: &[SocketAddr]) {
+    say(&banner());
+    for listening in running.listening() {
+        say(&format!("{}: {}", api_name(listening), url(settings, listening)));
+    }
+    if let Some(range) = &settings.media.rtp_port_range {
+        say(&format!("Media: UDP ports {} to {}", range.start(), range.end()));
+    }
+    for address in media {
+        say(&format!("Media: UDP {address}"));
+    }
+    let demo = running.listening().iter().find(|l| l.protocol == Protocol::Http && l.side == Side::Janus);
+    if let Some(listening) = demo.filter(|_| crate::wiring::demos_folder(settings).is_some()) {
+        say(&format!("Demo page: {}/demos/", origin(listening)));
+    }
+    say("Ready");
+}
+
+fn banner() -> String {
+    let commit = crate::wiring::COMMIT;
+    format!("Portunus {} ({commit}), Janus API {}", env!("CARGO_PKG_VERSION"), crate::flags::JANUS_VERSION)
+}
+
+fn api_name(listening: &Listening) -> &'static str {
+    match listening.side {
+        Side::Janus => "Janus API",
+        Side::Admin => "Admin API",
+    }
+}
+
+fn url(settings: &Settings, listening: &Listening) -> String {
+    let path = match (listening.protocol, listening.side) {
+        (Protocol::WebSockets, _) => "/",
+        (Protocol::Http, Side::Janus) => settings.http.api.base_path.as_str(),
+        (Protocol::Http, Side::Admin) => settings.http.admin.base_path.as_str(),
+    };
+    format!("{}{path}", origin(listening))
+}
+
+/// An address a person on this machine can click on.
+fn origin(listening: &Listening) -> String {
+    let scheme = match (listening.protocol, listening.secure) {
+        (Protocol::Http, false) => "http",
+        (Protocol::Http, true) => "https",
+        (Protocol::WebSockets, false) => "ws",
+        (Protocol::WebSockets, true) => "wss",
+    };
+    let mut address = listening.address;
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    format!("{scheme}://{address}")
+}
+
+pub(crate) fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}

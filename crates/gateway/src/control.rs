@@ -1,0 +1,180 @@
+//! The control task: the one owner of the core, between the transports and the media engine.
+//!
+//! Everything comes in through two bounded channels and a timer, one input at a time; what the core wants done is done
+//! before the next input. Nothing here waits for a client or a packet.
+
+use portunus_core::{Client, Core, Input, Output, PollVerdict};
+use portunus_media::Engine;
+use portunus_plugin::{HandleId, MediaEvent};
+use portunus_transport::{Inbound, Mailboxes, Reply, Side};
+use slab::Slab;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinHandle};
+
+/// Requests that may wait for the core; the transports turn further ones away.
+pub(crate) const REQUESTS: usize = 4096;
+/// Media events that may wait for the core; the workers keep further ones and try again.
+pub(crate) const MEDIA_EVENTS: usize = 16_384;
+
+/// The control task, as whoever started it holds it.
+pub(crate) struct Control {
+    task: JoinHandle<Engine>,
+    close: Option<oneshot::Sender<()>>,
+    end: oneshot::Sender<()>,
+}
+
+/// Starts the control task.
+pub(crate) fn spawn(
+    core: Core,
+    engine: Engine,
+    mailboxes: Mailboxes,
+    asked: mpsc::Receiver<Inbound>,
+    heard: mpsc::Receiver<(HandleId, MediaEvent)>,
+) -> Control {
+    let (close, closing) = oneshot::channel();
+    let (end, ending) = oneshot::channel();
+    let owner = Owner { core, engine, mailboxes, waiting: Slab::new() };
+    Control { task: tokio::spawn(owner.run(asked, heard, closing, ending)), close: Some(close), end }
+}
+
+impl Control {
+    /// Ends all sessions and takes no new ones.
+    pub(crate) fn close_sessions(&mut self) {
+        if let Some(close) = self.close.take() {
+            let _ = close.send(());
+        }
+    }
+
+    /// Ends the task and hands back the engine.
+    pub(crate) async fn end(self) -> Result<Engine, JoinError> {
+        // It may have ended on its own.
+        let _ = self.end.send(());
+        self.task.await
+    }
+}
+
+struct Owner {
+    core: Core,
+    engine: Engine,
+    mailboxes: Mailboxes,
+    waiting: Slab<Asker>,
+}
+
+/// Who waits for an answer of the core.
+enum Asker {
+    Request(Reply),
+    Poll(oneshot::Sender<portunus_transport::PollVerdict>),
+}
+
+impl Owner {
+    async fn run(
+        mut self,
+        mut asked: mpsc::Receiver<Inbound>,
+        mut heard: mpsc::Receiver<(HandleId, MediaEvent)>,
+        mut closing: oneshot::Receiver<()>,
+        mut ending: oneshot::Receiver<()>,
+    ) -> Engine {
+        let mut open = true;
+        loop {
+            let timeout = tokio::time::Instant::from_std(self.core.poll_timeout());
+            let input = tokio::select! {
+                inbound = asked.recv() => match inbound {
+                    Some(inbound) => self.input(inbound),
+                    None => return self.engine,
+                },
+                Some((handle, event)) = heard.recv() => Some(Input::Media { handle, event }),
+                () = tokio::time::sleep_until(timeout) => Some(Input::Timeout),
+                _ = &mut closing, if open => {
+                    open = false;
+                    Some(Input::Shutdown)
+                }
+                _ = &mut ending => return self.engine,
+            };
+            if let Some(input) = input {
+                self.handle(input);
+            }
+        }
+    }
+
+    /// What a transport's word means to the core.
+    fn input(&mut self, inbound: Inbound) -> Option<Input> {
+        match inbound {
+            Inbound::Request { client, side: Side::Janus, address, body, reply } => {
+                let key = key_of(self.waiting.insert(Asker::Request(reply)));
+                Some(Input::Request { key, client: client_of(client), address, body })
+            }
+            Inbound::Request { side: Side::Admin, .. } => {
+                // No listener is opened for it (see `wiring`): dropping the reply closes the connection.
+                tracing::warn!("a request of the Admin API, which is not built");
+                None
+            }
+            Inbound::Poll { session, secret, token, reply } => {
+                let key = key_of(self.waiting.insert(Asker::Poll(reply)));
+                Some(Input::Poll { key, session, secret, token })
+            }
+            Inbound::Gone { client } => Some(Input::ClientGone { client: client_of(client) }),
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.core.handle_input(input, Instant::now(), unix);
+        while let Some(output) = self.core.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Reply { key, json } => {
+                if let Some(Asker::Request(reply)) = self.asker(key) {
+                    reply.send(json);
+                }
+            }
+            Output::PollVerdict { key, verdict } => {
+                if let Some(Asker::Poll(reply)) = self.asker(key) {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(verdict_of(verdict));
+                }
+            }
+            Output::Event { session, json } => self.mailboxes.deliver(session, json),
+            Output::SessionOpened { session, client } => self.mailboxes.open(session, owner_of(client)),
+            Output::SessionClaimed { session, client } => self.mailboxes.claim(session, owner_of(client)),
+            Output::SessionClosed { session } => self.mailboxes.close(session),
+            Output::Media(command) => self.engine.send(command),
+            // There are no event handlers yet, and without `broadcast` the core makes no notices.
+            Output::Notify(notice) => tracing::trace!(?notice, "notice"),
+        }
+    }
+
+    fn asker(&mut self, key: u64) -> Option<Asker> {
+        usize::try_from(key).ok().and_then(|key| self.waiting.try_remove(key))
+    }
+}
+
+fn key_of(index: usize) -> u64 {
+    u64::try_from(index).unwrap_or(u64::MAX)
+}
+
+fn client_of(client: portunus_transport::Client) -> Client {
+    match client {
+        portunus_transport::Client::Http => Client::Connectionless,
+        portunus_transport::Client::Connection(number) => Client::Connection(number),
+    }
+}
+
+fn owner_of(client: Client) -> portunus_transport::Client {
+    match client {
+        Client::Connectionless => portunus_transport::Client::Http,
+        Client::Connection(number) => portunus_transport::Client::Connection(number),
+    }
+}
+
+fn verdict_of(verdict: PollVerdict) -> portunus_transport::PollVerdict {
+    match verdict {
+        PollVerdict::Ok => portunus_transport::PollVerdict::Ok,
+        PollVerdict::Forbidden => portunus_transport::PollVerdict::Forbidden,
+        PollVerdict::NotFound => portunus_transport::PollVerdict::NotFound,
+    }
+}

@@ -1,0 +1,72 @@
+//! Where log lines go and how they look.
+//!
+//! `PORTUNUS_LOG_FORMAT=json` makes each line a JSON object, for machines that read it.
+
+use crate::settings::Log;
+use anyhow::Context;
+use std::fs::OpenOptions;
+use std::sync::Mutex;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// Sets up the log of the process; once.
+///
+/// # Errors
+/// The log file cannot be opened.
+pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
+    let json = std::env::var("PORTUNUS_LOG_FORMAT").is_ok_and(|f| f.eq_ignore_ascii_case("json"));
+    let file = match &log.to_file {
+        Some(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            Some(file.with_context(|| format!("cannot open the log file {}", path.display()))?)
+        }
+        None => None,
+    };
+    let to_stdout = log.to_stdout.then(|| layer(log, json, log.colors, std::io::stdout));
+    let to_file = file.map(|file| layer(log, json, false, Mutex::new(file)));
+    let level = level_of(log.level);
+    tracing_subscriber::registry().with(level).with(to_stdout).with(to_file).try_init()?;
+    Ok(())
+}
+
+fn layer<S, W>(log: &Log, json: bool, colors: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
+{
+    if json {
+        return fmt::layer().json().flatten_event(true).with_writer(writer).boxed();
+    }
+    let head = Head { timestamps: log.timestamps, prefix: log.prefix.clone().unwrap_or_default() };
+    fmt::layer().with_timer(head).with_ansi(colors).with_target(false).with_writer(writer).boxed()
+}
+
+/// What stands before each line.
+struct Head {
+    timestamps: bool,
+    prefix: String,
+}
+
+impl FormatTime for Head {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        w.write_str(&self.prefix)?;
+        if self.timestamps { SystemTime.format_time(w) } else { Ok(()) }
+    }
+}
+
+/// Janus' levels: 0 nothing, 1 fatal, 2 errors, 3 warnings, 4 what happens, 5 to 7 more and more detail.
+fn level_of(level: u8) -> LevelFilter {
+    match level {
+        0 => LevelFilter::OFF,
+        1 | 2 => LevelFilter::ERROR,
+        3 => LevelFilter::WARN,
+        4 => LevelFilter::INFO,
+        5 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
+}

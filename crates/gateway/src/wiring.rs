@@ -1,0 +1,311 @@
+//! Settings as they were read into settings as each part wants them. Nothing is decided here that a user could not set.
+
+use crate::settings::{self, CertificateFiles, DtlsRole, Interface, Listener, Settings};
+use anyhow::Context;
+use portunus_core::{ModuleInfo, Random, ServerInfo};
+use portunus_media::certificate::KeyKind;
+use portunus_media::{Certificate, Engine};
+use portunus_plugin::{HandleId, MediaEvent, Plugin};
+use portunus_plugin_echotest::EchoTest;
+use portunus_transport as transport;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::SystemTime;
+use tokio::sync::mpsc;
+
+/// What we were built from, if the build says so.
+pub(crate) const COMMIT: &str = match option_env!("PORTUNUS_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown commit",
+};
+const BUILD_TIME: &str = match option_env!("PORTUNUS_BUILD_TIME") {
+    Some(time) => time,
+    None => "unknown",
+};
+/// Where the demo pages of the source tree are.
+const SOURCE_DEMOS: &str = "html_samples";
+
+/// Starts the media engine; its events go to the control task.
+///
+/// # Errors
+/// A port or the certificate cannot be used.
+pub(crate) fn start_engine(
+    settings: &Settings,
+    events: mpsc::Sender<(HandleId, MediaEvent)>,
+) -> anyhow::Result<Engine> {
+    let pass_on =
+        move |handle, event| events.try_send((handle, event)).map_err(mpsc::error::TrySendError::into_inner);
+    let mut wanted = media(settings)?;
+    let engine = Engine::start(wanted.clone(), pass_on.clone())?;
+    let deaf = engine.local_addresses().is_empty() && wanted.port_range.is_none();
+    if !deaf || wanted.allow_loopback || has_files(settings) {
+        return Ok(engine);
+    }
+    // Tried out on a machine without a network: then the browser is on this machine, too.
+    tracing::info!("no network address is there: media uses loopback");
+    engine.shutdown(crate::DRAIN);
+    wanted.allow_loopback = true;
+    Ok(Engine::start(wanted, pass_on)?)
+}
+
+/// The media engine's settings.
+fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
+    let Settings { media, nat, portunus, certificates, .. } = settings;
+    let mut wanted = portunus_media::Settings::new(certificate(certificates.files.as_ref())?);
+    wanted.workers = portunus.workers;
+    wanted.base_port = portunus.udp_port;
+    wanted.single_port = portunus.single_port;
+    wanted.port_range.clone_from(&media.rtp_port_range);
+    wanted.ipv6 = media.ipv6;
+    wanted.ipv6_link_local = media.ipv6_linklocal;
+    wanted.allow_loopback = nat.allow_loopback;
+    wanted.ice_enforce.clone_from(&nat.ice_enforce_list);
+    wanted.ice_ignore.clone_from(&nat.ice_ignore_list);
+    wanted.nat_1_1_mapping.clone_from(&nat.nat_1_1_mapping);
+    wanted.keep_private_host = nat.keep_private_host;
+    wanted.sdp_address = match &settings.general.interface {
+        Some(Interface::Address(ip)) => Some(*ip),
+        Some(Interface::Name(name)) => Some(address_of(name)?),
+        None => None,
+    };
+    wanted.ice_lite = nat.ice_lite;
+    wanted.ice_tcp = nat.ice_tcp;
+    wanted.full_trickle = nat.full_trickle;
+    wanted.ignore_mdns = nat.ignore_mdns;
+    wanted.stun_server = nat.stun_server.as_ref().map(|s| (s.host.clone(), s.port));
+    wanted.consent_freshness = nat.ice_consent_freshness;
+    wanted.hangup_on_failed = nat.hangup_on_failed;
+    wanted.dtls_mtu = media.dtls_mtu;
+    wanted.dtls_accept_self_signed = certificates.dtls_accept_selfsigned;
+    wanted.dtls_answer_passive = portunus.dtls_answer_role == DtlsRole::Passive;
+    wanted.min_nack_queue = media.min_nack_queue;
+    wanted.nack_optimizations = media.nack_optimizations;
+    wanted.no_media_timer = media.no_media_timer;
+    wanted.slow_link_threshold = media.slowlink_threshold;
+    wanted.twcc_period = media.twcc_period;
+    // The DSCP is the upper six bits of the TOS byte.
+    wanted.tos = media.dscp.map(|dscp| dscp << 2);
+    Ok(wanted)
+}
+
+/// The DTLS certificate: from files, or made for this run.
+fn certificate(files: Option<&CertificateFiles>) -> anyhow::Result<Certificate> {
+    let now = SystemTime::now();
+    let Some(files) = files else {
+        return Ok(Certificate::generate(KeyKind::EcdsaP256, now)?);
+    };
+    let read = |path: &PathBuf| {
+        std::fs::read(path)
+            .with_context(|| format!("cannot read the DTLS certificate or key {}", path.display()))
+    };
+    let certificate = Certificate::load(&read(&files.pem)?, &read(&files.key)?, None)
+        .with_context(|| format!("cannot use the DTLS certificate {}", files.pem.display()))?;
+    if certificate.is_expired(now) {
+        tracing::warn!(file = %files.pem.display(), "the DTLS certificate has expired");
+    }
+    Ok(certificate)
+}
+
+/// The core's settings.
+pub(crate) fn core(settings: &Settings, engine: &Engine) -> portunus_core::Settings {
+    let Settings { general, nat, portunus, .. } = settings;
+    let expose = |secret: &Option<settings::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
+    portunus_core::Settings {
+        api_secret: expose(&general.api_secret),
+        token_auth: general.token_auth,
+        token_auth_secret: expose(&general.token_auth_secret),
+        session_timeout: general.session_timeout,
+        reclaim_session_timeout: general.reclaim_session_timeout,
+        candidates_timeout: general.candidates_timeout,
+        full_trickle: nat.full_trickle,
+        opaqueid_in_api: general.opaqueid_in_api,
+        allow_loop_indication: general.allow_loop_indication,
+        workers: engine.workers(),
+        // No event handler is built that could take notices.
+        broadcast: false,
+        max_sessions: portunus.max_sessions,
+        max_handles_per_session: portunus.max_handles_per_session,
+        info: info(settings, engine),
+    }
+}
+
+fn info(settings: &Settings, engine: &Engine) -> ServerInfo {
+    let Settings { general, media, nat, .. } = settings;
+    ServerInfo {
+        commit: COMMIT.to_owned(),
+        compile_time: BUILD_TIME.to_owned(),
+        log_to_stdout: general.log.to_stdout,
+        log_path: general.log.to_file.as_ref().map(|path| path.display().to_string()),
+        server_name: general.server_name.clone(),
+        local_ip: engine.sdp_address(),
+        public_ips: nat.nat_1_1_mapping.clone(),
+        ipv6: media.ipv6,
+        ipv6_link_local: media.ipv6_linklocal,
+        ice_lite: nat.ice_lite,
+        ice_tcp: nat.ice_tcp,
+        ice_consent_freshness: nat.ice_consent_freshness,
+        hangup_on_failed: nat.hangup_on_failed,
+        mdns: !nat.ignore_mdns,
+        min_nack_queue: u32::try_from(media.min_nack_queue.as_millis()).unwrap_or(u32::MAX),
+        nack_optimizations: media.nack_optimizations,
+        twcc_period: u32::try_from(media.twcc_period.as_millis()).unwrap_or(u32::MAX),
+        dscp: media.dscp.map(u32::from),
+        dtls_mtu: media.dtls_mtu.into(),
+        stun_server: nat.stun_server.as_ref().map(|s| format!("{}:{}", s.host, s.port)),
+        static_event_loops: u32::try_from(general.event_loops).unwrap_or(u32::MAX),
+        dependencies: (!general.hide_dependencies).then(Vec::new),
+        transports: transports(settings),
+        ..ServerInfo::default()
+    }
+}
+
+fn transports(settings: &Settings) -> Vec<ModuleInfo> {
+    let module = |package: &str, name: &str, description: &str, version: u32| ModuleInfo {
+        package: package.to_owned(),
+        name: name.to_owned(),
+        author: "The Portunus authors".to_owned(),
+        description: description.to_owned(),
+        version_string: format!("0.0.{version}"),
+        version,
+    };
+    let http = settings.http.api.is_on().then(|| {
+        let name = "JANUS REST (HTTP/HTTPS) transport plugin";
+        module("janus.transport.http", name, "The Janus API over HTTP with long polls.", 2)
+    });
+    let websockets = settings.websockets.api.is_on().then(|| {
+        let name = "JANUS WebSockets transport plugin";
+        module("janus.transport.websockets", name, "The Janus API over WebSockets.", 1)
+    });
+    http.into_iter().chain(websockets).collect()
+}
+
+/// The plugins, in the order in which `info` lists them.
+pub(crate) fn plugins(settings: &Settings) -> Vec<Box<dyn Plugin>> {
+    let echotest: Box<dyn Plugin> = Box::new(EchoTest::new(settings.echotest.events));
+    [settings.echotest.enabled.then_some(echotest)].into_iter().flatten().collect()
+}
+
+/// Random bits nobody can guess: a session's id is what keeps strangers out of it.
+pub(crate) fn random() -> Random {
+    Box::new(|| {
+        let mut bytes = [0; 8];
+        // The library ends the process itself when the system has no random numbers.
+        let _ = aws_lc_rs::rand::fill(&mut bytes);
+        u64::from_ne_bytes(bytes)
+    })
+}
+
+/// The transports' settings.
+///
+/// # Errors
+/// An interface that is not there.
+pub(crate) fn transport(settings: &Settings) -> anyhow::Result<transport::Settings> {
+    let portunus = &settings.portunus;
+    if settings.http.admin.is_on() || settings.websockets.admin.is_on() {
+        tracing::warn!("the Admin API is enabled but is not built: its listeners stay closed");
+    }
+    Ok(transport::Settings {
+        http: http(settings)?,
+        websockets: websockets(settings)?,
+        admin_http: None,
+        admin_websockets: None,
+        demos: demos(settings),
+        limits: transport::Limits {
+            body: portunus.max_body_bytes,
+            message: portunus.max_body_bytes,
+            queued_events: portunus.max_events_per_session,
+            ..transport::Limits::default()
+        },
+        times: transport::Times { head: portunus.header_timeout, ..transport::Times::default() },
+    })
+}
+
+fn http(settings: &Settings) -> anyhow::Result<Option<transport::HttpSettings>> {
+    let (http, api) = (&settings.http, &settings.http.api);
+    if !api.is_on() {
+        return Ok(None);
+    }
+    Ok(Some(transport::HttpSettings {
+        addresses: addresses(api.plain.as_ref())?,
+        secure_addresses: addresses(api.secure.as_ref())?,
+        base_path: api.base_path.clone(),
+        format: format(http.json),
+        acl: api.acl.clone(),
+        acl_forwarded: api.acl_forwarded,
+        cors: cors(&http.cors),
+        certificate: http.certificate.as_ref().map(tls_files),
+        connections: http.connections,
+        connections_per_address: settings.portunus.max_connections_per_address,
+    }))
+}
+
+fn websockets(settings: &Settings) -> anyhow::Result<Option<transport::WebSocketSettings>> {
+    let (websockets, api) = (&settings.websockets, &settings.websockets.api);
+    if !api.is_on() {
+        return Ok(None);
+    }
+    let ping_pong =
+        websockets.ping_pong.map(|p| transport::PingPong { trigger: p.trigger, timeout: p.timeout });
+    Ok(Some(transport::WebSocketSettings {
+        addresses: addresses(api.plain.as_ref())?,
+        secure_addresses: addresses(api.secure.as_ref())?,
+        format: format(websockets.json),
+        acl: api.acl.clone(),
+        acl_forwarded: api.acl_forwarded,
+        cors: cors(&websockets.cors),
+        certificate: websockets.certificate.as_ref().map(tls_files),
+        ping_pong,
+        connections: websockets.connections,
+        connections_per_address: settings.portunus.max_connections_per_address,
+    }))
+}
+
+/// Where a listener binds; all addresses of the machine if nothing else was asked for.
+fn addresses(listener: Option<&Listener>) -> anyhow::Result<Vec<SocketAddr>> {
+    let Some(listener) = listener else { return Ok(Vec::new()) };
+    let ip = match (listener.ip, &listener.interface) {
+        (Some(ip), _) => ip,
+        (None, Some(name)) => address_of(name)?,
+        (None, None) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    Ok(vec![SocketAddr::new(ip, listener.port)])
+}
+
+/// An address, written as such or by the name of its interface.
+fn address_of(interface: &str) -> anyhow::Result<IpAddr> {
+    let address = interface.trim().parse();
+    address
+        .with_context(|| format!("no address is known of interface `{interface}`: give the address instead"))
+}
+
+fn format(format: settings::JsonFormat) -> transport::JsonFormat {
+    match format {
+        settings::JsonFormat::Indented => transport::JsonFormat::Indented,
+        settings::JsonFormat::Plain => transport::JsonFormat::Plain,
+        settings::JsonFormat::Compact => transport::JsonFormat::Compact,
+    }
+}
+
+fn cors(cors: &settings::Cors) -> transport::Cors {
+    transport::Cors { allow_origin: cors.allow_origin.clone(), enforce: cors.enforce }
+}
+
+fn tls_files(files: &CertificateFiles) -> transport::CertificateFiles {
+    transport::CertificateFiles { certificate: files.pem.clone(), key: files.key.clone() }
+}
+
+fn demos(settings: &Settings) -> Vec<transport::Demo> {
+    demos_folder(settings).map(|path| transport::Demo { name: String::new(), path }).into_iter().collect()
+}
+
+/// The folder of the demo pages: the one that is set, or, without any configuration, that of the source tree we were
+/// started in.
+pub(crate) fn demos_folder(settings: &Settings) -> Option<PathBuf> {
+    let source = || Some(PathBuf::from(SOURCE_DEMOS)).filter(|f| !has_files(settings) && f.is_dir());
+    settings.portunus.demos_folder.clone().or_else(source)
+}
+
+/// Somebody wrote a configuration; otherwise this is a trial with embedded defaults.
+fn has_files(settings: &Settings) -> bool {
+    settings.general.configs_folder.is_dir()
+}
