@@ -1,7 +1,7 @@
 //! Listeners: binding them, letting connections in, and ending it all.
 
 use crate::acl::Acl;
-use crate::connection::{Admission, Pulse, Stream, Ticket, watched};
+use crate::connection::{Admission, Allowance, Pulse, Stream, Ticket, watched};
 use crate::counters::Counter;
 use crate::http::{Demos, HttpApi};
 use crate::tls::{self, CertificateSlot};
@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Mailboxes,
     limits: Limits,
     times: Arc<Times>,
+    allowance: Arc<Allowance>,
     stage: watch::Receiver<Stage>,
 }
 
@@ -145,11 +146,13 @@ pub async fn start(
 ) -> Result<Running, Error> {
     let (stage, stage_seen) = watch::channel(Stage::Running);
     let (alive, done) = mpsc::channel(1);
+    let times = Arc::new(settings.times.clone());
     let shared = Arc::new(Shared {
         inbound,
         mailboxes,
         limits: settings.limits.clone(),
-        times: Arc::new(settings.times.clone()),
+        allowance: Arc::new(Allowance::new(times.clone(), &settings.limits)),
+        times,
         stage: stage_seen,
     });
     let running =
@@ -198,7 +201,7 @@ struct Place {
 impl Opening {
     fn front(&self, api: Api, acl: Acl, connections: usize, per_address: usize) -> Arc<Front> {
         let counters = self.shared.counters().clone();
-        let admission = Admission::new(connections, per_address, self.shared.times.clone(), counters);
+        let admission = Admission::new(connections, per_address, self.shared.allowance.clone(), counters);
         Arc::new(Front { api, acl, admission: Arc::new(admission), shared: self.shared.clone() })
     }
 

@@ -103,7 +103,7 @@ impl Default for WebSocketSettings {
             cors: Cors::default(),
             certificate: None,
             ping_pong: None,
-            connections: 32_768,
+            connections: 16_384,
             connections_per_address: 0,
         }
     }
@@ -164,6 +164,12 @@ pub struct Limits {
     pub queued_bytes: usize,
     /// Bytes of a WebSocket message.
     pub message: usize,
+    /// Bytes of events and replies waiting in all sessions and WebSockets together; once they are used up, each
+    /// session and WebSocket has room for 64 KiB.
+    pub queued_bytes_total: usize,
+    /// Bytes of requests that have been read, in part or whole, and are not answered, of all connections together;
+    /// each has 16 KiB free. A connection that needs more when they are used up is closed.
+    pub unanswered_bytes: usize,
     /// Requests of one WebSocket that wait for an answer; it is not read further until one comes.
     pub requests_in_flight: usize,
     /// Bytes a second read from one connection, after a burst of four seconds' worth; it is read more slowly
@@ -180,6 +186,8 @@ impl Default for Limits {
             polls_per_session: 16,
             queued_events: 1000,
             queued_bytes: 4 << 20,
+            queued_bytes_total: 128 << 20,
+            unanswered_bytes: 64 << 20,
             message: 1 << 20,
             requests_in_flight: 64,
             read_rate: 1 << 20,

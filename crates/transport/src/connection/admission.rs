@@ -3,8 +3,8 @@
 //! When all are taken, a connection that is between requests, or too slow with its handshake, head or body, gives way
 //! to the newcomer, the one that has been at it longest first. So a crowd of half-open requests cannot lock others out.
 
-use super::Pulse;
-use crate::{Counters, Times};
+use super::{Allowance, Pulse};
+use crate::Counters;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 pub(crate) struct Admission {
     limit: usize,
     per_address: usize,
-    times: Arc<Times>,
+    allowance: Arc<Allowance>,
     counters: Arc<Counters>,
     places: Mutex<Places>,
 }
@@ -37,9 +37,14 @@ pub(crate) struct Ticket {
 
 impl Admission {
     /// `per_address` 0: no such limit.
-    pub(crate) fn new(limit: usize, per_address: usize, times: Arc<Times>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        limit: usize,
+        per_address: usize,
+        allowance: Arc<Allowance>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let per_address = if per_address == 0 { usize::MAX } else { per_address };
-        Self { limit, per_address, times, counters, places: Mutex::default() }
+        Self { limit, per_address, allowance, counters, places: Mutex::default() }
     }
 
     /// A place for a connection from `address`, if there is one or one can be made.
@@ -57,7 +62,7 @@ impl Admission {
             self.counters.refused_full.up();
             return None;
         }
-        let pulse = Arc::new(Pulse::new(self.times.clone()));
+        let pulse = Arc::new(Pulse::new(self.allowance.clone()));
         let number = places.next;
         places.next += 1;
         places.taken.insert(number, (address, pulse.clone()));
@@ -73,7 +78,7 @@ impl Admission {
             .iter()
             .filter(|(_, (address, _))| candidate(*address))
             .filter_map(|(number, (_, pulse))| Some((pulse.evictable_since()?, *number)))
-            .filter(|(since, _)| now.duration_since(*since) >= self.times.evictable)
+            .filter(|(since, _)| now.duration_since(*since) >= self.allowance.times.evictable)
             .min();
         let Some((_, number)) = slowest else { return false };
         if let Some(pulse) = places.free(number) {
@@ -116,11 +121,13 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limits;
     use std::time::Duration;
     use tokio::time::advance;
 
     fn admission(limit: usize, per_address: usize) -> Arc<Admission> {
-        Arc::new(Admission::new(limit, per_address, Arc::new(Times::default()), Arc::default()))
+        let allowance = Allowance::new(Arc::default(), &Limits::default());
+        Arc::new(Admission::new(limit, per_address, Arc::new(allowance), Arc::default()))
     }
 
     fn from(last: u8) -> IpAddr {

@@ -1,10 +1,12 @@
 //! One TCP connection: its place among all, its deadlines, and the bytes in between.
 
 mod admission;
+mod allowance;
 mod head_scan;
 mod pulse;
 mod stream;
 
 pub(crate) use admission::{Admission, Ticket};
+pub(crate) use allowance::Allowance;
 pub(crate) use pulse::{Pulse, watched};
 pub(crate) use stream::Stream;

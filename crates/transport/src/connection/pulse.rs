@@ -3,8 +3,8 @@
 //! The parts of a connection (stream, request handler, reply body) report here; [`watched`] ends the connection when
 //! a deadline passes. All of them run within one task, so a deadline that moves needs no waking.
 
+use super::allowance::Allowance;
 use super::head_scan::HeadScan;
-use crate::Times;
 use crate::mailbox::Delivery;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -32,7 +32,7 @@ enum Phase {
 pub(crate) struct Pulse {
     beat: Mutex<Beat>,
     evicted: Notify,
-    times: Arc<Times>,
+    allowance: Arc<Allowance>,
 }
 
 #[derive(Debug)]
@@ -44,23 +44,28 @@ struct Beat {
     /// Events in a reply that is not fully written.
     deliveries: Vec<Delivery>,
     scan: HeadScan,
+    /// Bytes read for what is not answered yet.
+    held: usize,
 }
 
 impl Pulse {
-    pub(crate) fn new(times: Arc<Times>) -> Self {
+    pub(crate) fn new(allowance: Arc<Allowance>) -> Self {
         let beat = Beat {
             phase: Phase::Handshake,
             since: Instant::now(),
             blocked: None,
             deliveries: Vec::new(),
             scan: HeadScan::default(),
+            held: 0,
         };
-        Self { beat: Mutex::new(beat), evicted: Notify::new(), times }
+        Self { beat: Mutex::new(beat), evicted: Notify::new(), allowance }
     }
 
     /// Waiting for a request.
     pub(crate) fn on_idle(&self) {
-        self.lock().enter(Phase::Idle);
+        let mut beat = self.lock();
+        beat.enter(Phase::Idle);
+        self.let_go(&mut beat, usize::MAX);
     }
 
     /// A request head is complete. Says whether it framed its body in two ways (RFC 9112 section 6.1).
@@ -83,14 +88,21 @@ impl Pulse {
         self.lock().deliveries.push(delivery);
     }
 
-    pub(super) fn on_read(&self, bytes: &[u8]) {
+    /// False when the connection holds too much.
+    pub(super) fn on_read(&self, bytes: &[u8]) -> bool {
         let mut beat = self.lock();
+        let held = beat.held.saturating_add(bytes.len());
+        if !self.allowance.try_grow(beat.held, held) {
+            return false;
+        }
+        beat.held = held;
         if beat.phase == Phase::Idle && !bytes.is_empty() {
             beat.enter(Phase::Head);
         }
         if beat.phase == Phase::Head {
             beat.scan.feed(bytes);
         }
+        true
     }
 
     pub(super) fn on_blocked(&self) {
@@ -126,16 +138,27 @@ impl Pulse {
         self.evicted.notified().await;
     }
 
+    /// So many of the bytes read need not be kept any longer.
+    pub(crate) fn on_consumed(&self, bytes: usize) {
+        self.let_go(&mut self.lock(), bytes);
+    }
+
+    fn let_go(&self, beat: &mut Beat, bytes: usize) {
+        let held = beat.held.saturating_sub(bytes);
+        self.allowance.shrink(beat.held, held);
+        beat.held = held;
+    }
+
     fn deadline(&self) -> Option<Instant> {
         let beat = self.lock();
         let allowed = match beat.phase {
-            Phase::Handshake | Phase::Head => Some(self.times.head),
-            Phase::Idle => Some(self.times.idle),
-            Phase::Body => Some(self.times.body),
+            Phase::Handshake | Phase::Head => Some(self.allowance.times.head),
+            Phase::Idle => Some(self.allowance.times.idle),
+            Phase::Body => Some(self.allowance.times.body),
             Phase::Busy => None,
         };
         let phase = allowed.map(|allowed| beat.since + allowed);
-        let write = beat.blocked.map(|blocked| blocked + self.times.write);
+        let write = beat.blocked.map(|blocked| blocked + self.allowance.times.write);
         match (phase, write) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -152,6 +175,7 @@ impl Drop for Pulse {
         // Deliveries go back to their mailboxes here, when the connection ends before they were written.
         let beat = self.beat.get_mut().unwrap_or_else(PoisonError::into_inner);
         beat.deliveries.clear();
+        self.allowance.shrink(beat.held, 0);
     }
 }
 

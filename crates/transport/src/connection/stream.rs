@@ -34,7 +34,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {
         ready!(Pin::new(&mut me.inner).poll_read(cx, buf))?;
         let new = buf.filled().get(before..).unwrap_or_default();
         me.pace.on_bytes(new.len());
-        me.pulse.on_read(new);
+        if !me.pulse.on_read(new) {
+            return Poll::Ready(Err(io::Error::other("too much is unanswered")));
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -133,13 +135,14 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Times;
+    use crate::Limits;
+    use crate::connection::Allowance;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test(start_paused = true)]
     async fn reading_slows_down_after_the_burst() {
         let (mut far, near) = tokio::io::duplex(1 << 20);
-        let pulse = Arc::new(Pulse::new(Arc::new(Times::default())));
+        let pulse = Arc::new(Pulse::new(Arc::new(Allowance::new(Arc::default(), &Limits::default()))));
         let mut stream = Stream::new(near, pulse, 1000);
         far.write_all(&[7; 10_000]).await.unwrap();
         let start = Instant::now();

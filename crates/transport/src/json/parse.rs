@@ -12,7 +12,7 @@ use std::fmt;
 /// Objects and arrays within each other.
 pub(crate) const MAX_DEPTH: usize = 128;
 /// Values of all kinds in one HTTP body or WebSocket message.
-pub(crate) const MAX_VALUES: usize = 65_536;
+pub(crate) const MAX_VALUES: usize = 16_384;
 
 /// Where and why a text is not JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 mod delivery;
 mod outgoing;
 mod queue;
+mod room;
 
 pub(crate) use delivery::Delivery;
 pub(crate) use outgoing::{Item, Next, Outgoing};
@@ -16,12 +17,16 @@ pub(crate) use outgoing::{Item, Next, Outgoing};
 use crate::{Client, Counters, Limits};
 use dashmap::DashMap;
 use portunus_api::{SessionId, Value};
-use queue::{Queue, weight};
+use queue::Queue;
+use room::Room;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// The most that one poll's answer holds: a client that does not read holds that much of us.
+const POLL_BYTES: usize = 128 << 10;
 
 /// A cheap handle to all mailboxes. Nothing here waits, so it may be called from the control task.
 #[derive(Clone, Debug)]
@@ -32,7 +37,8 @@ struct Shared {
     sessions: DashMap<SessionId, Arc<Mailbox>>,
     connections: DashMap<u64, Arc<Outgoing>>,
     next_connection: AtomicU64,
-    limits: Limits,
+    room: Arc<Room>,
+    polls_per_session: usize,
     counters: Arc<Counters>,
 }
 
@@ -55,7 +61,8 @@ impl Mailboxes {
             sessions: DashMap::new(),
             connections: DashMap::new(),
             next_connection: AtomicU64::new(1),
-            limits,
+            room: Arc::new(Room::new(&limits)),
+            polls_per_session: limits.polls_per_session.max(1),
             counters: Arc::default(),
         }))
     }
@@ -67,8 +74,13 @@ impl Mailboxes {
 
     /// A session begins; `owner` gets its events.
     pub fn open(&self, session: SessionId, owner: Client) {
-        let state =
-            State { open: true, owner, queue: Queue::default(), waiters: VecDeque::new(), next_waiter: 0 };
+        let state = State {
+            open: true,
+            owner,
+            queue: Queue::new(self.0.room.clone()),
+            waiters: VecDeque::new(),
+            next_waiter: 0,
+        };
         self.0.sessions.insert(session, Arc::new(Mailbox(Mutex::new(state))));
     }
 
@@ -100,7 +112,7 @@ impl Mailboxes {
             return;
         };
         let mut state = mailbox.lock();
-        let dropped = state.queue.push(event, &self.0.limits);
+        let dropped = state.queue.push(event);
         self.0.counters.events_dropped.add(dropped);
         self.0.flow(session, &mut state);
     }
@@ -126,7 +138,7 @@ impl Mailboxes {
     /// A new WebSocket connection.
     pub(crate) fn connect(&self) -> Arc<Outgoing> {
         let id = self.0.next_connection.fetch_add(1, Ordering::Relaxed);
-        let outgoing = Arc::new(Outgoing::new(id, &self.0.limits));
+        let outgoing = Arc::new(Outgoing::new(id, self.0.room.clone()));
         self.0.connections.insert(id, outgoing.clone());
         outgoing
     }
@@ -157,12 +169,12 @@ impl Mailboxes {
                 return None;
             }
             if !state.queue.is_empty() {
-                let events = state.queue.take(max);
+                let events = state.queue.take(max, POLL_BYTES);
                 drop(state);
                 return Some(Delivery::new(self.clone(), session, mailbox, events));
             }
             let (tx, rx) = oneshot::channel();
-            while state.waiters.len() >= self.0.limits.polls_per_session.max(1) {
+            while state.waiters.len() >= self.0.polls_per_session {
                 state.wake_oldest();
             }
             let number = state.next_waiter;
@@ -175,7 +187,7 @@ impl Mailboxes {
         drop(place);
         let events = {
             let mut state = mailbox.lock();
-            if state.owner == Client::Http { state.queue.take(max) } else { Vec::new() }
+            if state.owner == Client::Http { state.queue.take(max, POLL_BYTES) } else { Vec::new() }
         };
         Some(Delivery::new(self.clone(), session, mailbox, events))
     }
@@ -205,7 +217,7 @@ impl Shared {
                 let Some(outgoing) = self.connections.get(&id).map(|c| c.value().clone()) else { return };
                 while let Some(event) = state.queue.pop() {
                     if let Err(event) = outgoing.push(Some(session), event) {
-                        state.queue.put_back(event, &self.limits);
+                        state.queue.put_back(event);
                         return;
                     }
                 }
@@ -216,7 +228,7 @@ impl Shared {
     /// Events that were taken but never left, oldest first.
     fn put_back(&self, state: &mut State, events: Vec<Value>) {
         for event in events.into_iter().rev() {
-            if state.open && state.queue.put_back(event, &self.limits) {
+            if state.open && state.queue.put_back(event) {
                 self.counters.events_restored.up();
             } else {
                 self.counters.events_dropped.up();

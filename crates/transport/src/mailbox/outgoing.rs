@@ -1,10 +1,9 @@
 //! What one WebSocket still has to write: replies and events in the order in which they were given.
 
-use super::weight;
-use crate::Limits;
+use super::room::{Room, weight};
 use portunus_api::{SessionId, Value};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// One message; `session` marks an event, which must not be lost with the connection.
@@ -19,8 +18,7 @@ pub(crate) struct Item {
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     id: u64,
-    max_items: usize,
-    max_bytes: usize,
+    room: Arc<Room>,
     lane: Mutex<Lane>,
     changed: Notify,
 }
@@ -50,11 +48,10 @@ pub(crate) enum Next {
 }
 
 impl Outgoing {
-    pub(super) fn new(id: u64, limits: &Limits) -> Self {
+    pub(super) fn new(id: u64, room: Arc<Room>) -> Self {
         Self {
             id,
-            max_items: limits.queued_events,
-            max_bytes: limits.queued_bytes,
+            room,
             lane: Mutex::new(Lane { phase: Phase::Open, items: VecDeque::new(), bytes: 0 }),
             changed: Notify::new(),
         }
@@ -74,13 +71,13 @@ impl Outgoing {
             return Err(value);
         }
         let weight = weight(&value);
-        let fits = lane.items.len() < self.max_items && lane.bytes.saturating_add(weight) <= self.max_bytes;
-        if !fits && !lane.items.is_empty() {
+        if !self.room.fits(lane.items.len(), lane.bytes, weight) {
             lane.phase = Phase::Overflown;
             self.changed.notify_one();
             return Err(value);
         }
         lane.bytes += weight;
+        self.room.take(weight);
         lane.items.push_back(Item { session, value, weight });
         self.changed.notify_one();
         Ok(())
@@ -93,7 +90,7 @@ impl Outgoing {
                 let mut lane = self.lock();
                 match lane.phase {
                     Phase::Overflown => return Next::Abort,
-                    _ if !lane.items.is_empty() => return Next::Write(lane.batch()),
+                    _ if !lane.items.is_empty() => return Next::Write(lane.batch(&self.room)),
                     Phase::Finishing | Phase::Closed => return Next::Close,
                     Phase::Open => {}
                 }
@@ -124,7 +121,7 @@ impl Outgoing {
     pub(super) fn close(&self) -> VecDeque<Item> {
         let mut lane = self.lock();
         lane.phase = Phase::Closed;
-        lane.bytes = 0;
+        self.room.give_back(std::mem::take(&mut lane.bytes));
         std::mem::take(&mut lane.items)
     }
 
@@ -133,7 +130,9 @@ impl Outgoing {
         let mut lane = self.lock();
         let (gone, kept): (VecDeque<_>, VecDeque<_>) =
             lane.items.drain(..).partition(|i| i.session == Some(session));
-        lane.bytes = kept.iter().map(|i| i.weight).sum();
+        let withdrawn = gone.iter().map(|i| i.weight).sum();
+        lane.bytes -= withdrawn;
+        self.room.give_back(withdrawn);
         lane.items = kept;
         gone.into_iter().map(|i| i.value).collect()
     }
@@ -145,7 +144,7 @@ impl Outgoing {
 
 impl Lane {
     /// Enough for one write; small, so that little is in hand when a connection dies.
-    fn batch(&mut self) -> Vec<Item> {
+    fn batch(&mut self, room: &Room) -> Vec<Item> {
         const BATCH_ITEMS: usize = 32;
         const BATCH_BYTES: usize = 64 << 10;
         let mut batch = Vec::new();
@@ -153,6 +152,7 @@ impl Lane {
         while batch.len() < BATCH_ITEMS && bytes < BATCH_BYTES {
             let Some(item) = self.items.pop_front() else { break };
             self.bytes -= item.weight;
+            room.give_back(item.weight);
             bytes += item.weight;
             batch.push(item);
         }

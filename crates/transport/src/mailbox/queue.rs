@@ -1,35 +1,41 @@
 //! A bounded queue of events.
 
-use crate::Limits;
+use super::room::{Room, weight};
 use portunus_api::Value;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
+    room: Arc<Room>,
     events: VecDeque<(usize, Value)>,
     bytes: usize,
 }
 
 impl Queue {
+    pub(super) fn new(room: Arc<Room>) -> Self {
+        Self { room, events: VecDeque::new(), bytes: 0 }
+    }
+
     /// Adds at the end; drops the oldest until it fits and says how many went. The newest always stays.
-    pub(super) fn push(&mut self, event: Value, limits: &Limits) -> u64 {
+    pub(super) fn push(&mut self, event: Value) -> u64 {
         let weight = weight(&event);
         let mut dropped = 0;
-        while !self.events.is_empty() && !self.has_room(weight, limits) {
+        while !self.room.fits(self.events.len(), self.bytes, weight) {
             self.pop();
             dropped += 1;
         }
-        self.bytes += weight;
+        self.hold(weight);
         self.events.push_back((weight, event));
         dropped
     }
 
     /// Adds at the front unless the queue is full: what would be dropped first anyway is this very event.
-    pub(super) fn put_back(&mut self, event: Value, limits: &Limits) -> bool {
+    pub(super) fn put_back(&mut self, event: Value) -> bool {
         let weight = weight(&event);
-        let fits = self.events.is_empty() || self.has_room(weight, limits);
+        let fits = self.room.fits(self.events.len(), self.bytes, weight);
         if fits {
-            self.bytes += weight;
+            self.hold(weight);
             self.events.push_front((weight, event));
         }
         fits
@@ -38,29 +44,37 @@ impl Queue {
     pub(super) fn pop(&mut self) -> Option<Value> {
         let (weight, event) = self.events.pop_front()?;
         self.bytes -= weight;
+        self.room.give_back(weight);
         Some(event)
     }
 
-    pub(super) fn take(&mut self, max: usize) -> Vec<Value> {
-        std::iter::from_fn(|| self.pop()).take(max).collect()
+    /// At most `max` events and about `bytes` bytes, but one at least if there is one.
+    pub(super) fn take(&mut self, max: usize, bytes: usize) -> Vec<Value> {
+        let mut taken = Vec::new();
+        let mut left = bytes;
+        while taken.len() < max {
+            let Some((weight, _)) = self.events.front() else { break };
+            if *weight > left && !taken.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(*weight);
+            taken.extend(self.pop());
+        }
+        taken
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    fn has_room(&self, weight: usize, limits: &Limits) -> bool {
-        self.events.len() < limits.queued_events && self.bytes.saturating_add(weight) <= limits.queued_bytes
+    fn hold(&mut self, weight: usize) {
+        self.bytes += weight;
+        self.room.take(weight);
     }
 }
 
-/// About how many bytes `value` is when written: cheap, since every event is weighed on the control task.
-pub(super) fn weight(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) => 5,
-        Value::Number(_) => 16,
-        Value::String(s) => s.len() + 2,
-        Value::Array(a) => 2 + a.iter().map(|v| weight(v) + 1).sum::<usize>(),
-        Value::Object(o) => 2 + o.iter().map(|(k, v)| k.len() + 4 + weight(v)).sum::<usize>(),
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.room.give_back(self.bytes);
     }
 }

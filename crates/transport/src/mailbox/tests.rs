@@ -24,8 +24,6 @@ fn sent(batch: Next) -> Vec<u64> {
     }
 }
 
-use super::outgoing::Next;
-
 #[tokio::test(start_paused = true)]
 async fn waiting_events_are_taken_at_once_up_to_the_maximum() {
     let boxes = boxes(10);
@@ -165,4 +163,47 @@ async fn closing_ends_polls_with_what_is_left() {
     assert!(boxes.wait(session(1), 1, LONG).await.is_none());
     boxes.deliver(session(1), json!({"n": 2}));
     assert_eq!(boxes.counters().events_dropped.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn together_all_queues_have_a_limit_and_each_keeps_a_little() {
+    let boxes = Mailboxes::new(Limits { queued_bytes_total: 200_000, ..Limits::default() });
+    let socket = boxes.connect();
+    boxes.open(session(1), Client::Http);
+    boxes.open(session(2), Client::Http);
+    boxes.open(session(3), Client::Connection(socket.id()));
+    let event = || json!({ "n": 1, "pad": "x".repeat(10_000) });
+    for _ in 0..100 {
+        boxes.deliver(session(1), event());
+    }
+    let after_one = boxes.0.room.used();
+    assert!(after_one <= 200_000, "{after_one}");
+    for _ in 0..100 {
+        boxes.deliver(session(2), event());
+    }
+    let after_two = boxes.0.room.used();
+    assert!(after_two > after_one && after_two <= after_one + (64 << 10), "{after_two}");
+    for _ in 0..100 {
+        boxes.deliver(session(3), event());
+    }
+    assert!(matches!(socket.next().await, Next::Abort), "its client does not read");
+    boxes.disconnect(&socket, Vec::new());
+    for n in 1..=3 {
+        boxes.close(session(n));
+    }
+    assert_eq!(boxes.0.room.used(), 0, "all is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_a_poll_is_of_a_bearable_size() {
+    let boxes = boxes(100);
+    boxes.open(session(1), Client::Http);
+    for n in 0..10 {
+        boxes.deliver(session(1), json!({ "n": n, "pad": "x".repeat(50_000) }));
+    }
+    boxes.deliver(session(1), json!({ "n": 10, "pad": "x".repeat(500_000) }));
+    for n in 0..5 {
+        assert_eq!(numbers(boxes.wait(session(1), 99, LONG).await.unwrap()), [2 * n, 2 * n + 1]);
+    }
+    assert_eq!(numbers(boxes.wait(session(1), 99, LONG).await.unwrap()), [10]);
 }

@@ -76,7 +76,7 @@ impl SocketApi {
         let Some(upgrade) = upgrade else { return };
         let Ok(stream) = upgrade.await else { return };
         pulse.on_body_end();
-        Session::new(self, address).run(TokioIo::new(stream)).await;
+        Session::new(self, address, pulse.clone()).run(TokioIo::new(stream)).await;
     }
 
     fn handshake(

@@ -5,6 +5,7 @@
 //! so a client that floods us is read more slowly, and one that does not read fills its queue and is closed.
 
 use super::SocketApi;
+use crate::connection::Pulse;
 use crate::mailbox::{Item, Next, Outgoing};
 use crate::{Client, Inbound, PingPong, Reply, json};
 use futures_util::{SinkExt, StreamExt};
@@ -23,6 +24,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
+/// Bytes before the payload of a ping or pong from a client (RFC 6455 section 5.2).
+const CONTROL_HEADER: usize = 6;
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -30,6 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Session<'a> {
     api: &'a SocketApi,
     address: IpAddr,
+    pulse: Arc<Pulse>,
     outgoing: Arc<Outgoing>,
     in_flight: Arc<Semaphore>,
     /// Requests that have been read but not handed to the core, in order.
@@ -52,10 +56,11 @@ type Place = (OwnedSemaphorePermit, OwnedPermit<Inbound>);
 type Handover = Pin<Box<dyn Future<Output = Option<Place>> + Send>>;
 
 impl<'a> Session<'a> {
-    pub(super) fn new(api: &'a SocketApi, address: IpAddr) -> Self {
+    pub(super) fn new(api: &'a SocketApi, address: IpAddr, pulse: Arc<Pulse>) -> Self {
         Self {
             api,
             address,
+            pulse,
             outgoing: api.shared.mailboxes.connect(),
             in_flight: Arc::new(Semaphore::new(api.shared.limits().requests_in_flight.max(1))),
             requests: VecDeque::new(),
@@ -142,6 +147,9 @@ impl<'a> Session<'a> {
             return Some(End::Farewell(CloseCode::Again, "overloaded"));
         };
         if let Some(body) = self.requests.pop_front() {
+            if self.requests.is_empty() {
+                self.pulse.on_consumed(usize::MAX);
+            }
             self.api.shared.counters().websocket_requests.up();
             room.send(Inbound::Request {
                 client: Client::Connection(self.outgoing.id()),
@@ -164,8 +172,12 @@ impl<'a> Session<'a> {
             Some(Ok(Message::Text(text))) => self.on_text(text.as_bytes()),
             Some(Ok(Message::Binary(bytes))) => self.on_text(&bytes),
             // The pong goes out with the next flush.
-            Some(Ok(Message::Ping(_))) => return self.flush(socket).await,
-            Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Ping(data))) => {
+                self.pulse.on_consumed(CONTROL_HEADER + data.len());
+                return self.flush(socket).await;
+            }
+            Some(Ok(Message::Pong(data))) => self.pulse.on_consumed(CONTROL_HEADER + data.len()),
+            Some(Ok(Message::Frame(_))) => {}
             Some(Ok(Message::Close(_))) => {
                 let _ = timeout(FAREWELL, socket.flush()).await;
                 return Some(End::Silent);
@@ -186,8 +198,14 @@ impl<'a> Session<'a> {
         let parsed =
             if bytes.is_empty() { json::parse(bytes).map(|v| vec![v]) } else { json::parse_all(bytes) };
         match parsed {
-            Ok(values) => self.requests.extend(values),
+            Ok(values) => {
+                self.requests.extend(values);
+                if self.requests.is_empty() {
+                    self.pulse.on_consumed(usize::MAX);
+                }
+            }
             Err(fault) => {
+                self.pulse.on_consumed(usize::MAX);
                 self.api.shared.counters().invalid_json.up();
                 let reason = format!(
                     "Invalid Janus API request - <string>({},{}): {}",

@@ -118,3 +118,38 @@ async fn broken_requests_get_a_400_and_the_end_of_the_connection() {
         assert!(http.is_closed().await);
     }
 }
+
+#[tokio::test]
+async fn half_sent_bodies_together_have_a_limit() {
+    let server = serve(|s| s.limits.unanswered_bytes = 200_000).await;
+    let mut crowd = Vec::new();
+    for _ in 0..10 {
+        let mut http = Http::connect(server.http()).await;
+        http.send("POST /janus HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n").await;
+        http.send(" ".repeat(99_999)).await;
+        crowd.push(http);
+    }
+    // Two of them hold all there is; the others have been closed.
+    eventually("the rest is closed", || server.mailboxes.counters().http_connections.get() == 2).await;
+    assert_eq!(server.post("/janus", &format!("{{}}{}", " ".repeat(10_000))).await.unwrap().status, 200);
+    drop(crowd);
+    eventually("all are gone", || server.mailboxes.counters().http_connections.get() == 0).await;
+    let mut http = Http::connect(server.http()).await;
+    for _ in 0..5 {
+        let body = format!("{{}}{}", " ".repeat(150_000));
+        assert_eq!(http.post("/janus", &body).await.unwrap().status, 200, "what is answered is given back");
+    }
+}
+
+#[tokio::test]
+async fn one_byte_chunks_are_not_worth_their_framing() {
+    let server = serve(|s| {
+        s.limits.body = 100_000;
+        s.limits.message = 100_000;
+    })
+    .await;
+    let mut http = Http::connect(server.http()).await;
+    http.send("POST /janus HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    http.send("1\r\n \r\n".repeat(90_000)).await;
+    assert!(http.is_closed().await);
+}

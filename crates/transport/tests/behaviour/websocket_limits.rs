@@ -85,3 +85,43 @@ async fn a_flood_of_pings_is_read_slowly() {
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(1500) && took < Duration::from_secs(6), "{took:?}");
 }
+
+#[tokio::test]
+async fn half_sent_messages_together_have_a_limit() {
+    let server = serve(|s| s.limits.unanswered_bytes = 200_000).await;
+    let mut crowd = Vec::new();
+    for _ in 0..10 {
+        let mut ws = Ws::connect(server.ws()).await;
+        let frame = Frame::message(vec![b' '; 100_000], OpCode::Data(Data::Text), false);
+        // Closed while sending: that is what is wanted.
+        let _ = ws.0.send(Message::Frame(frame)).await;
+        crowd.push(ws);
+    }
+    eventually("the rest is closed", || server.mailboxes.counters().websocket_connections.get() == 2).await;
+    drop(crowd);
+    eventually("all are gone", || server.mailboxes.counters().websocket_connections.get() == 0).await;
+    let mut ws = Ws::connect(server.ws()).await;
+    for _ in 0..5 {
+        ws.text(&format!("{{}}{}", " ".repeat(150_000))).await;
+        ws.next().await;
+        ws.text(&" ".repeat(150_000)).await;
+        ws.text(&format!("x{}", " ".repeat(150_000))).await;
+        ws.next().await;
+    }
+}
+
+#[tokio::test]
+async fn keeping_a_connection_alive_costs_nothing() {
+    let server = serve(|s| {
+        s.limits.unanswered_bytes = 10_000;
+        s.limits.read_rate = 0;
+    })
+    .await;
+    let mut ws = Ws::connect(server.ws()).await;
+    for n in 0..10_000 {
+        let data = vec![b'x'; n % 126].into();
+        ws.0.feed(if n % 2 == 0 { Message::Pong(data) } else { Message::Ping(data) }).await.unwrap();
+    }
+    ws.0.flush().await.unwrap();
+    assert_eq!(ws.ask(json!({"janus": "x"})).await["seen"], json!({"janus": "x"}));
+}
