@@ -39,8 +39,10 @@ pub(crate) struct General {
     /// What is logged, and where to.
     pub(crate) log: Log,
     /// Go to the background.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) daemonize: bool,
     /// Folder to work in when in the background.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) cwd_path: PathBuf,
     /// Where the process id is kept, under a lock.
     pub(crate) pid_file: Option<PathBuf>,
@@ -76,6 +78,7 @@ pub(crate) struct General {
     /// `info` does not list libraries.
     pub(crate) hide_dependencies: bool,
     /// Media without DTLS and SRTP, for tests.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) no_webrtc_encryption: bool,
 }
 
@@ -87,6 +90,7 @@ pub(crate) struct Log {
     /// Append to this file.
     pub(crate) to_file: Option<PathBuf>,
     /// Open the file anew on this signal.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) rotate_signal: Option<RotateSignal>,
     /// Janus' level: 0 nothing, 1 fatal, 2 errors, 3 warnings, 4 what happens, 5 to 7 more and more detail.
     pub(crate) level: u8,
@@ -113,12 +117,15 @@ pub(crate) struct Certificates {
     /// Certificate and key; generated if absent.
     pub(crate) files: Option<CertificateFiles>,
     /// Pass phrase of the key.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) password: Option<Secret>,
     /// Generate an RSA key, not an ECDSA one.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) rsa_private_key: bool,
     /// Peers may show self-signed certificates, as browsers do.
     pub(crate) dtls_accept_selfsigned: bool,
     /// Names of cipher suites, with colons between them; the default ones if absent.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) dtls_ciphers: Option<String>,
 }
 
@@ -188,6 +195,7 @@ pub(crate) struct Events {
     /// Event handlers to leave out.
     pub(crate) disable: Disabled,
     /// Events are made.
+    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) broadcast: bool,
 }
 

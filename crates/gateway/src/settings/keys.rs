@@ -278,13 +278,6 @@ impl Table {
         }
         section
     }
-
-    /// Names of its sections, each once.
-    pub(super) fn sections(&self) -> Vec<&'static str> {
-        let mut names: Vec<&str> = self.keys.iter().map(|key| key.section).collect();
-        names.dedup();
-        names
-    }
 }
 
 /// Whether a value asks for something else than the default. An empty text asks for nothing.

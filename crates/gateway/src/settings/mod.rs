@@ -27,14 +27,14 @@ mod tests;
 pub(crate) use check::check;
 pub(crate) use echotest::EchotestSettings;
 pub(crate) use files::{Disk, FileSource};
-pub(crate) use http::{HttpApi, HttpSettings};
+pub(crate) use http::HttpSettings;
 pub(crate) use janus::{CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus};
 pub(crate) use listener::{Cors, JsonFormat, Listener};
-pub(crate) use network::{Media, Nat, StunServer};
+pub(crate) use network::{Media, Nat};
 pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
 pub(crate) use secret::Secret;
 pub(crate) use values::Interface;
-pub(crate) use websockets::{PingPong, WebSocketApi, WebSocketsSettings};
+pub(crate) use websockets::WebSocketsSettings;
 
 use portunus_jcfg::{Document, Place};
 use std::path::{Path, PathBuf};

@@ -13,6 +13,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::network::StunServer;
+use super::websockets::PingPong;
 use super::*;
 
 /// A file system that is a map.
