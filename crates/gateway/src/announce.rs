@@ -74,7 +74,8 @@ pub(crate) fn ready(settings: &Settings, running: &Running, media: &[SocketAddr]
 
 fn banner() -> String {
     let commit = crate::wiring::COMMIT;
-    format!("Portunus {} ({commit}), Janus API {}", env!("CARGO_PKG_VERSION"), crate::flags::JANUS_VERSION)
+    let version = env!("CARGO_PKG_VERSION");
+    format!("Portunus {version} (commit {commit}), Janus API {}", crate::flags::JANUS_VERSION)
 }
 
 fn api_name(listening: &Listening) -> &'static str {

@@ -5,6 +5,7 @@
 use crate::settings::Log;
 use anyhow::Context;
 use std::fs::OpenOptions;
+use std::io::IsTerminal;
 use std::sync::Mutex;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
@@ -27,9 +28,10 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let to_stdout = log.to_stdout.then(|| layer(log, json, log.colors, std::io::stdout));
-    let to_file = file.map(|file| layer(log, json, false, Mutex::new(file)));
     let level = level_of(log.level);
+    let colors = log.colors && std::io::stdout().is_terminal();
+    let to_stdout = log.to_stdout.then(|| layer(log, json, colors, std::io::stdout));
+    let to_file = file.map(|file| layer(log, json, false, Mutex::new(file)));
     tracing_subscriber::registry().with(level).with(to_stdout).with(to_file).try_init()?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 /// What we were built from, if the build says so.
 pub(crate) const COMMIT: &str = match option_env!("PORTUNUS_COMMIT") {
     Some(commit) => commit,
-    None => "unknown commit",
+    None => "unknown",
 };
 const BUILD_TIME: &str = match option_env!("PORTUNUS_BUILD_TIME") {
     Some(time) => time,
