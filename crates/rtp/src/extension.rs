@@ -4,7 +4,7 @@
 //! Invariants: iteration ends at the first element that does not fit; a later element of the same kind is ignored.
 //! Deliberately absent: elements of unknown kinds are not forwarded, because ids differ between the two ends.
 
-use crate::num::{be16, be24, len16, low8, low32};
+use crate::num::{be16, be24, low8, low16, low32, to_be24, wide};
 use crate::packet::RtpView;
 
 /// Profile of the one-byte form.
@@ -103,12 +103,30 @@ impl ExtensionKind {
 }
 
 /// The ids one m-line negotiated: kind to id and back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtensionMap {
     ids: [u8; KINDS],
-    /// Kind by id for the ids of the one-byte form; others are searched.
-    small: [Option<ExtensionKind>; 16],
+    /// Place of the kind by id for the ids of the one-byte form, [`NO_PLACE`] for none; other ids are searched.
+    small: [u8; 16],
+    /// The bound kinds in writing order, so that writers walk no gaps.
+    order: [(ExtensionKind, u8); KINDS],
+    count: u8,
     large: bool,
+}
+
+/// No kind.
+const NO_PLACE: u8 = u8::MAX;
+
+impl Default for ExtensionMap {
+    fn default() -> Self {
+        Self {
+            ids: [0; KINDS],
+            small: [NO_PLACE; 16],
+            order: [(ExtensionKind::Mid, 0); KINDS],
+            count: 0,
+            large: false,
+        }
+    }
 }
 
 impl ExtensionMap {
@@ -123,26 +141,35 @@ impl ExtensionMap {
         if id == 0 || id == 15 || self.kind(id).is_some_and(|other| other != kind) {
             return false;
         }
-        self.remove(kind);
         if let Some(place) = self.ids.get_mut(kind.place()) {
             *place = id;
         }
-        if let Some(entry) = self.small.get_mut(usize::from(id)) {
-            *entry = Some(kind);
-        }
-        self.large = self.ids.iter().any(|id| *id > 14);
+        self.index();
         true
     }
 
     /// Forgets `kind`.
     pub fn remove(&mut self, kind: ExtensionKind) {
         if let Some(place) = self.ids.get_mut(kind.place()) {
-            if let Some(entry) = self.small.get_mut(usize::from(*place)) {
-                *entry = None;
-            }
             *place = 0;
         }
-        self.large = self.ids.iter().any(|id| *id > 14);
+        self.index();
+    }
+
+    /// Derives the look-up tables from the ids.
+    fn index(&mut self) {
+        let ids = self.ids;
+        *self = Self { ids, ..Self::default() };
+        for (kind, id) in ExtensionKind::ALL.into_iter().zip(ids).filter(|(_, id)| *id != 0) {
+            if let Some(place) = self.order.get_mut(usize::from(self.count)) {
+                *place = (kind, id);
+                self.count += 1;
+            }
+            if let Some(entry) = self.small.get_mut(usize::from(id)) {
+                *entry = low8(wide(kind.place()));
+            }
+            self.large |= id > 14;
+        }
     }
 
     /// The id of `kind`, 1..=255 without 15.
@@ -156,15 +183,23 @@ impl ExtensionMap {
     #[must_use]
     #[inline]
     pub fn kind(&self, id: u8) -> Option<ExtensionKind> {
+        ExtensionKind::ALL.get(self.place(id)).copied()
+    }
+
+    /// Place of an id's kind; beyond all places for none.
+    #[inline]
+    fn place(&self, id: u8) -> usize {
         match self.small.get(usize::from(id)) {
-            Some(kind) => *kind,
-            None => ExtensionKind::ALL.into_iter().find(|kind| self.id(*kind) == Some(id)),
+            Some(place) => usize::from(*place),
+            None => self.ids.iter().position(|other| *other == id).unwrap_or(usize::MAX),
         }
     }
 
     /// The bound kinds with their ids, in writing order.
-    pub fn entries(&self) -> impl Iterator<Item = (ExtensionKind, u8)> + '_ {
-        ExtensionKind::ALL.into_iter().zip(self.ids).filter(|(_, id)| *id != 0)
+    #[must_use]
+    #[inline]
+    pub fn entries(&self) -> &[(ExtensionKind, u8)] {
+        self.order.get(..usize::from(self.count)).unwrap_or_default()
     }
 
     /// Whether an id needs the two-byte form.
@@ -250,43 +285,87 @@ impl<'a> Iterator for Extensions<'a> {
 }
 
 /// Where the known elements of one packet lie; found once, kept with the packet's bytes.
+///
+/// Offsets and lengths are packed into two words, by place of the kind: that keeps them in registers on the packet
+/// path, where an array would be copied through memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ExtensionOffsets {
-    /// (offset in the packet, length) by kind; offset 0 means absent.
-    places: [(u16, u8); KINDS],
+    /// Offset in the packet, [`OFFSET_BITS`] each; 0 means absent.
+    offsets: u128,
+    /// Length, 8 bits each.
+    lengths: u128,
 }
+
+/// Enough for every offset in a packet of [`crate::packet::MAX_PACKET`] bytes, and for all kinds in 128 bits.
+const OFFSET_BITS: usize = 11;
+const OFFSET_MASK: u128 = (1 << OFFSET_BITS) - 1;
+const _: () = assert!(crate::packet::MAX_PACKET < 1 << OFFSET_BITS && KINDS * OFFSET_BITS <= 128);
 
 impl ExtensionOffsets {
     /// Finds the elements of a packet whose sender negotiated `map`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn find(view: &RtpView<'_>, map: &ExtensionMap) -> Self {
         let mut found = Self::default();
-        if view.extension_profile().is_none() {
-            return found;
+        match view.extension_profile() {
+            None => {}
+            Some(ONE_BYTE_PROFILE) => found.find_one_byte(view, map),
+            Some(_) => found.find_two_byte(view, map),
         }
+        found
+    }
+
+    /// The form of almost every packet, without the generality of [`Extensions`].
+    #[inline(always)]
+    fn find_one_byte(&mut self, view: &RtpView<'_>, map: &ExtensionMap) {
+        let range = view.header().extension_range();
+        let Some(block) = view.bytes().get(..range.end) else { return };
+        let mut at = range.start;
+        while let Some(head) = block.get(at) {
+            at += 1;
+            if *head == 0 {
+                continue;
+            }
+            let len = (head & 0x0f) + 1;
+            let end = at + usize::from(len);
+            if head >> 4 == 15 || end > block.len() {
+                return;
+            }
+            self.note(map.place(head >> 4), at, len);
+            at = end;
+        }
+    }
+
+    #[inline(never)]
+    fn find_two_byte(&mut self, view: &RtpView<'_>, map: &ExtensionMap) {
         let base = view.header().extension_range().start;
         let mut elements = Extensions::of(view);
         while let Some((id, start, value)) = elements.next_at() {
-            let place = map.kind(id).and_then(|kind| found.places.get_mut(kind.place()));
-            if let Some(place) = place
-                && place.0 == 0
-            {
-                *place = (len16(base + start), u8::try_from(value.len()).unwrap_or(u8::MAX));
-            }
+            self.note(map.place(id), base + start, u8::try_from(value.len()).unwrap_or(u8::MAX));
         }
-        found
+    }
+
+    #[inline]
+    fn note(&mut self, place: usize, at: usize, len: u8) {
+        let shift = place.wrapping_mul(OFFSET_BITS);
+        if place < KINDS && self.offsets >> shift & OFFSET_MASK == 0 {
+            self.offsets |= u128::from(wide(at)) << shift;
+            self.lengths |= u128::from(len) << (8 * place);
+        }
     }
 
     /// The value of `kind` in the packet these offsets were found in.
     #[must_use]
     #[inline]
     pub fn get<'a>(&self, kind: ExtensionKind, packet: &'a [u8]) -> Option<&'a [u8]> {
-        let &(at, len) = self.places.get(kind.place())?;
+        let place = kind.place();
+        let [at_low, at_high, ..] = (self.offsets >> (OFFSET_BITS * place) & OFFSET_MASK).to_le_bytes();
+        let [len, ..] = (self.lengths >> (8 * place)).to_le_bytes();
+        let at = usize::from(u16::from_le_bytes([at_low, at_high]));
         if at == 0 {
             return None;
         }
-        packet.get(usize::from(at)..usize::from(at) + usize::from(len))
+        packet.get(at..at + usize::from(len))
     }
 }
 
@@ -344,17 +423,14 @@ impl PlayoutDelay {
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         let v = be24(value, 0)?;
-        Some(Self {
-            min: crate::num::low16(u64::from(v >> 12)),
-            max: crate::num::low16(u64::from(v & 0xfff)),
-        })
+        Some(Self { min: low16(u64::from(v >> 12)), max: low16(u64::from(v & 0xfff)) })
     }
 
     /// The three-byte value; each delay is capped at 4095.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 3] {
         let (min, max) = (u32::from(self.min.min(0xfff)), u32::from(self.max.min(0xfff)));
-        crate::num::to_be24(min << 12 | max)
+        to_be24(min << 12 | max)
     }
 }
 
@@ -406,7 +482,13 @@ impl IdText {
         let text = parse_id_text(text.as_bytes()).filter(|t| t.len() == text.len())?;
         let mut bytes = [0; MAX_ID_TEXT];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Some(Self { bytes, len: low8(crate::num::wide(text.len())) })
+        Some(Self { bytes, len: low8(wide(text.len())) })
+    }
+
+    /// The first 16 bytes with what follows the text, and the text's length; for copies of a fixed size.
+    #[must_use]
+    pub(crate) fn first_16(&self) -> (&[u8; 16], usize) {
+        (self.bytes.first_chunk().unwrap_or(&[0; 16]), usize::from(self.len))
     }
 
     /// The text's bytes; empty for the default value.

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use crate::codec::{Descriptor, Layer, PayloadInfo, PayloadRewrite, PictureId};
-use crate::num::{low16, low32};
+use crate::num::{low16, ticks};
 use crate::window::BitWindow;
 
 /// Runs of dropped packets remembered per sink; a reordered packet older than all of them is refused.
@@ -174,7 +174,7 @@ impl SinkStream {
 
     /// Numbers for a packet to be forwarded; `None` if it cannot be numbered (too old, dropped before, or of a
     /// source or time that was left).
-    #[inline]
+    #[inline(always)]
     pub fn try_map(&mut self, packet: &Arrival<'_>, now_us: u64) -> Option<Mapped> {
         let restarted = self.restart || !self.continues(packet);
         if restarted {
@@ -275,11 +275,10 @@ impl SinkStream {
 
     /// Clock ticks from the last packet to `now_us`.
     fn ticks(&self, now_us: u64) -> u32 {
-        let elapsed = u128::from(now_us.saturating_sub(self.last.at_us));
-        let ticks = elapsed * u128::from(self.clock_rate) / 1_000_000;
-        low32(u64::try_from(ticks & u128::from(u32::MAX)).unwrap_or(0))
+        ticks(now_us.saturating_sub(self.last.at_us), self.clock_rate)
     }
 
+    #[cold]
     fn switch(&mut self, packet: &Arrival<'_>, now_us: u64) {
         let timestamp = if self.started {
             self.last.timestamp.wrapping_add(self.ticks(now_us).max(1))
@@ -336,6 +335,7 @@ impl Current {
         Some(self.base_offsets)
     }
 
+    #[inline(always)]
     fn advance(&mut self, packet: &Arrival<'_>, dropped: bool) {
         self.newest = packet.sequence;
         self.newest_timestamp = packet.timestamp;
@@ -347,6 +347,7 @@ impl Current {
     }
 
     /// Whether a VP8 packet begins a picture id that is newer than all before.
+    #[inline(always)]
     fn is_new_picture(&self, info: &PayloadInfo) -> bool {
         // VP9 receivers infer references from picture id distances (RFC 9628 section 4.2.1): its gaps must stay.
         let Descriptor::Vp8(d) = info.descriptor else { return false };
@@ -370,7 +371,7 @@ struct Fields {
 }
 
 impl Fields {
-    #[inline]
+    #[inline(always)]
     fn of(info: &PayloadInfo) -> Self {
         match info.descriptor {
             Descriptor::Vp8(d) => {
@@ -382,7 +383,7 @@ impl Fields {
     }
 
     /// In the sink's numbering.
-    #[inline]
+    #[inline(always)]
     fn shifted(self, picture: u16, current: &Current) -> Self {
         Self {
             picture: self
@@ -393,6 +394,7 @@ impl Fields {
         }
     }
 
+    #[inline(always)]
     fn rewrite(self, info: &PayloadInfo) -> PayloadRewrite {
         let picture_id = self.picture.map_or(0, |id| id.value);
         match info.descriptor {
@@ -404,7 +406,7 @@ impl Fields {
 }
 
 impl Last {
-    #[inline]
+    #[inline(always)]
     fn remember(&mut self, mapped: &Mapped, fields: &Fields, now_us: u64) {
         (self.timestamp, self.at_us) = (mapped.timestamp, now_us);
         if let Some(id) = fields.picture {

@@ -21,9 +21,10 @@ pub(crate) const fn low32(v: u64) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// A length as `u16`, saturating: callers have bounded it by the packet limit before.
-pub(crate) fn len16(n: usize) -> u16 {
-    u16::try_from(n).unwrap_or(u16::MAX)
+/// A length as `u16`: callers have bounded it by the packet limit before.
+pub(crate) const fn len16(n: usize) -> u16 {
+    let [a, b, ..] = n.to_le_bytes();
+    u16::from_le_bytes([a, b])
 }
 
 /// A count as `u64`; `usize` is never wider here.
@@ -52,4 +53,13 @@ pub(crate) fn be32(buf: &[u8], at: usize) -> Option<u32> {
 pub(crate) const fn to_be24(v: u32) -> [u8; 3] {
     let [_, a, b, c] = v.to_be_bytes();
     [a, b, c]
+}
+
+/// `us` microseconds in ticks of a clock of `rate` Hz, modulo 2^32. Seconds go apart, so that no wide product (and
+/// no 128-bit division) is needed.
+pub(crate) const fn ticks(us: u64, rate: u32) -> u32 {
+    let [r0, r1, r2, r3] = rate.to_le_bytes();
+    let rate = u64::from_le_bytes([r0, r1, r2, r3, 0, 0, 0, 0]);
+    let (seconds, rest) = (us / 1_000_000, us % 1_000_000);
+    low32(seconds.wrapping_mul(rate).wrapping_add(rest.wrapping_mul(rate) / 1_000_000))
 }

@@ -8,7 +8,7 @@
 use core::ops::Range;
 
 use crate::error::RtpError;
-use crate::num::{be16, be32, len16};
+use crate::num::{be32, len16, low16};
 
 /// Largest datagram that is taken; Janus drops larger ones too.
 pub const MAX_PACKET: usize = 1500;
@@ -71,11 +71,80 @@ pub struct RtpHeader {
     pub has_padding: bool,
     /// Number of contributing sources, 0..=15.
     pub csrc_count: u8,
-    /// "Defined by profile" of the extension block, when the X bit is set.
-    pub extension_profile: Option<u16>,
+    /// The X bit.
+    pub has_extension: bool,
+    profile: u16,
     extension_at: u16,
     extension_len: u16,
     header_len: u16,
+}
+
+/// Offsets of a packet, checked against its length. Small enough to stay in registers: building the larger structs
+/// only once all checks are done spares copies between half-written ones, which cost more than the parsing.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    fixed: [u8; FIXED_HEADER],
+    profile: u16,
+    extension_at: usize,
+    header_len: usize,
+}
+
+impl Shape {
+    #[inline(always)]
+    fn of(packet: &[u8]) -> Result<Self, RtpError> {
+        if packet.len() > MAX_PACKET {
+            return Err(RtpError::TooLong);
+        }
+        let fixed = *packet.first_chunk::<FIXED_HEADER>().ok_or(RtpError::Truncated)?;
+        let [first, ..] = fixed;
+        if first >> 6 != 2 {
+            return Err(RtpError::Version);
+        }
+        let end = FIXED_HEADER + 4 * usize::from(first & 0x0f);
+        let (mut header_len, mut extension_at, mut profile) = (end, end, 0);
+        if first & 0x10 != 0 {
+            let word = be32(packet, end).ok_or(RtpError::Truncated)?;
+            profile = low16(u64::from(word >> 16));
+            extension_at = end + 4;
+            header_len = extension_at + 4 * usize::from(low16(u64::from(word)));
+        }
+        if packet.len() < header_len {
+            return Err(RtpError::Truncated);
+        }
+        Ok(Self { fixed, profile, extension_at, header_len })
+    }
+
+    #[inline(always)]
+    fn header(&self) -> RtpHeader {
+        let [b0, b1, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = self.fixed;
+        RtpHeader {
+            ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            sequence: u16::from_be_bytes([s0, s1]),
+            payload_type: b1 & 0x7f,
+            marker: b1 & 0x80 != 0,
+            has_padding: b0 & 0x20 != 0,
+            csrc_count: b0 & 0x0f,
+            has_extension: b0 & 0x10 != 0,
+            profile: self.profile,
+            extension_at: len16(self.extension_at),
+            extension_len: len16(self.header_len - self.extension_at),
+            header_len: len16(self.header_len),
+        }
+    }
+}
+
+/// The padding count, checked against the bytes behind the header.
+#[inline(always)]
+fn check_padding(packet: &[u8], has_padding: bool, header_len: usize) -> Result<u8, RtpError> {
+    let body = packet.len().checked_sub(header_len).ok_or(RtpError::Truncated)?;
+    if !has_padding {
+        return Ok(0);
+    }
+    match packet.last() {
+        Some(count) if *count > 0 && usize::from(*count) <= body => Ok(*count),
+        _ => Err(RtpError::Padding),
+    }
 }
 
 impl RtpHeader {
@@ -83,48 +152,22 @@ impl RtpHeader {
     ///
     /// # Errors
     /// [`RtpError::TooLong`], [`RtpError::Version`], [`RtpError::Truncated`].
-    #[inline]
+    #[inline(always)]
     pub fn parse(packet: &[u8]) -> Result<Self, RtpError> {
-        if packet.len() > MAX_PACKET {
-            return Err(RtpError::TooLong);
-        }
-        let &[b0, b1, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] =
-            packet.first_chunk::<FIXED_HEADER>().ok_or(RtpError::Truncated)?;
-        if b0 >> 6 != 2 {
-            return Err(RtpError::Version);
-        }
-        let csrc_count = b0 & 0x0f;
-        let fixed = FIXED_HEADER + 4 * usize::from(csrc_count);
-        let mut header_len = fixed;
-        let mut extension_profile = None;
-        if b0 & 0x10 != 0 {
-            extension_profile = Some(be16(packet, fixed).ok_or(RtpError::Truncated)?);
-            let words = be16(packet, fixed + 2).ok_or(RtpError::Truncated)?;
-            header_len = fixed + 4 + 4 * usize::from(words);
-        }
-        if packet.len() < header_len {
-            return Err(RtpError::Truncated);
-        }
-        let extension_at = if extension_profile.is_some() { fixed + 4 } else { header_len };
-        Ok(Self {
-            ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
-            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-            sequence: u16::from_be_bytes([s0, s1]),
-            payload_type: b1 & 0x7f,
-            marker: b1 & 0x80 != 0,
-            has_padding: b0 & 0x20 != 0,
-            csrc_count,
-            extension_profile,
-            extension_at: len16(extension_at),
-            extension_len: len16(header_len - extension_at),
-            header_len: len16(header_len),
-        })
+        Ok(Shape::of(packet)?.header())
     }
 
     /// Length of the header with CSRCs and extension block.
     #[must_use]
     pub fn header_len(&self) -> usize {
         usize::from(self.header_len)
+    }
+
+    /// "Defined by profile" of the extension block, when the X bit is set.
+    #[must_use]
+    #[inline]
+    pub fn extension_profile(&self) -> Option<u16> {
+        self.has_extension.then_some(self.profile)
     }
 
     /// Where the extension elements lie (without the four bytes of the block's own header); empty without X bit.
@@ -148,9 +191,12 @@ impl<'a> RtpView<'a> {
     ///
     /// # Errors
     /// As [`RtpHeader::parse`], and [`RtpError::Padding`] for a padding count of zero or beyond the payload.
-    #[inline]
+    #[inline(always)]
     pub fn parse(packet: &'a [u8]) -> Result<Self, RtpError> {
-        Self::with_header(packet, RtpHeader::parse(packet)?)
+        let shape = Shape::of(packet)?;
+        let [first, ..] = shape.fixed;
+        let padding = check_padding(packet, first & 0x20 != 0, shape.header_len)?;
+        Ok(Self { packet, header: shape.header(), padding })
     }
 
     /// Joins bytes with the header parsed from them before (after decryption in place, or from a store).
@@ -158,16 +204,9 @@ impl<'a> RtpView<'a> {
     /// # Errors
     /// [`RtpError::Truncated`] if the bytes are shorter than the header, [`RtpError::Padding`] as in
     /// [`RtpView::parse`].
-    #[inline]
+    #[inline(always)]
     pub fn with_header(packet: &'a [u8], header: RtpHeader) -> Result<Self, RtpError> {
-        let body = packet.len().checked_sub(header.header_len()).ok_or(RtpError::Truncated)?;
-        let mut padding = 0;
-        if header.has_padding {
-            padding = packet.last().copied().unwrap_or(0);
-            if padding == 0 || usize::from(padding) > body {
-                return Err(RtpError::Padding);
-            }
-        }
+        let padding = check_padding(packet, header.has_padding, header.header_len())?;
         Ok(Self { packet, header, padding })
     }
 
@@ -228,7 +267,7 @@ impl<'a> RtpView<'a> {
     /// "Defined by profile" of the extension block.
     #[must_use]
     pub fn extension_profile(&self) -> Option<u16> {
-        self.header.extension_profile
+        self.header.extension_profile()
     }
 
     /// The extension elements, without the block's own header.

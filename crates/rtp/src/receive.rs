@@ -5,7 +5,7 @@
 //! [`MAX_MISSING`], a larger gap asks for a keyframe instead.
 //! Deliberately absent: timers (the caller polls), audio NACK (Janus does not nack audio either).
 
-use crate::num::{low8, low16, low32};
+use crate::num::{low8, low16, low32, ticks};
 use crate::rtcp::ReportBlock;
 use crate::window::BitWindow;
 
@@ -148,9 +148,7 @@ impl ReceiverStats {
 
     /// RFC 3550 appendix A.8.
     fn on_transit(&mut self, timestamp: u32, now_us: u64) {
-        let arrival = u128::from(now_us) * u128::from(self.clock_rate) / 1_000_000;
-        let arrival = low32(u64::try_from(arrival & u128::from(u64::MAX)).unwrap_or(0));
-        let transit = arrival.wrapping_sub(timestamp);
+        let transit = ticks(now_us, self.clock_rate).wrapping_sub(timestamp);
         if let Some(last) = self.transit.replace(transit) {
             let distance = transit.wrapping_sub(last).cast_signed().unsigned_abs();
             self.jitter16 = self.jitter16 + u64::from(distance) - ((self.jitter16 + 8) >> 4);

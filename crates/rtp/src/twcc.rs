@@ -290,12 +290,12 @@ fn measure(rest: &[u8], count: usize) -> Result<(usize, usize), RtpError> {
         let taken = chunk.left.min(left);
         // A run can cover 8191 packets: count it at once instead of walking it.
         if chunk.bits == 0 {
-            let status = chunk.status().ok_or(RtpError::Malformed("feedback status"))?;
+            let status = chunk.status().ok_or(RtpError::Malformed)?;
             deltas += status.len() * taken;
         } else {
             let mut chunk = chunk;
             for _ in 0..taken {
-                deltas += chunk.status().ok_or(RtpError::Malformed("feedback status"))?.len();
+                deltas += chunk.status().ok_or(RtpError::Malformed)?.len();
                 chunk.advance();
             }
         }

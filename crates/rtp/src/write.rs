@@ -28,7 +28,7 @@ impl<'a> SourcePacket<'a> {
     ///
     /// # Errors
     /// As [`RtpView::parse`].
-    #[inline]
+    #[inline(always)]
     pub fn parse(packet: &'a [u8], map: &ExtensionMap) -> Result<Self, RtpError> {
         let view = RtpView::parse(packet)?;
         Ok(Self { view, extensions: ExtensionOffsets::find(&view, map) })
@@ -78,16 +78,29 @@ pub struct Stamp {
 pub struct SinkExtensions {
     map: ExtensionMap,
     mid: IdText,
-    playout_delay: Option<PlayoutDelay>,
+    playout_delay: Option<[u8; 3]>,
     one_byte_only: bool,
+    form: Form,
     revision: u16,
+}
+
+/// The form of the extension block, as far as the configuration decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    #[default]
+    OneByte,
+    TwoByte,
+    /// Elements are copied that may be longer than 16 bytes.
+    ByLength,
 }
 
 impl SinkExtensions {
     /// With the ids of `map` and the sink's own mid.
     #[must_use]
     pub fn new(map: ExtensionMap, mid: Option<IdText>) -> Self {
-        Self { map, mid: mid.unwrap_or_default(), ..Self::default() }
+        let mut sink = Self { map, mid: mid.unwrap_or_default(), ..Self::default() };
+        sink.form = sink.choose_form();
+        sink
     }
 
     /// The ids.
@@ -107,15 +120,16 @@ impl SinkExtensions {
         let mid = mid.unwrap_or_default();
         if (self.map, self.mid) != (map, mid) {
             (self.map, self.mid) = (map, mid);
-            self.revision = self.revision.wrapping_add(1);
+            self.revise();
         }
     }
 
     /// Sends this playout delay instead of the source's; `None` lets the source's pass.
     pub fn set_playout_delay(&mut self, delay: Option<PlayoutDelay>) {
+        let delay = delay.map(PlayoutDelay::to_bytes);
         if self.playout_delay != delay {
             self.playout_delay = delay;
-            self.revision = self.revision.wrapping_add(1);
+            self.revise();
         }
     }
 
@@ -123,7 +137,25 @@ impl SinkExtensions {
     pub fn set_one_byte_only(&mut self, on: bool) {
         if self.one_byte_only != on {
             self.one_byte_only = on;
-            self.revision = self.revision.wrapping_add(1);
+            self.revise();
+        }
+    }
+
+    fn revise(&mut self) {
+        self.form = self.choose_form();
+        self.revision = self.revision.wrapping_add(1);
+    }
+
+    fn choose_form(&self) -> Form {
+        let has = |kind| self.map.id(kind).is_some();
+        if self.one_byte_only {
+            Form::OneByte
+        } else if self.map.has_large_id() || (has(ExtensionKind::Mid) && self.mid.as_bytes().len() > 16) {
+            Form::TwoByte
+        } else if has(ExtensionKind::DependencyDescriptor) || has(ExtensionKind::AbsCaptureTime) {
+            Form::ByLength
+        } else {
+            Form::OneByte
         }
     }
 }
@@ -258,22 +290,19 @@ struct Elements {
 impl Elements {
     #[inline]
     fn new(source: Option<&SourcePacket<'_>>, sink: &SinkExtensions) -> Self {
-        if sink.one_byte_only {
-            return Self { two_byte: false };
-        }
-        // Only the mid and what is copied can exceed 16 bytes; of the copied kinds only the descriptor does.
-        let long = |kind| {
-            sink.map.id(kind).is_some()
-                && source.and_then(|s| s.extension(kind)).is_some_and(|v| v.len() > 16 || v.is_empty())
+        let two_byte = match sink.form {
+            Form::OneByte => false,
+            Form::TwoByte => true,
+            Form::ByLength => [ExtensionKind::DependencyDescriptor, ExtensionKind::AbsCaptureTime]
+                .into_iter()
+                .filter(|kind| sink.map.id(*kind).is_some())
+                .filter_map(|kind| source?.extension(kind))
+                .any(|value| value.len() > 16 || value.is_empty()),
         };
-        let long_mid = sink.mid.as_bytes().len() > 16 && sink.map.id(ExtensionKind::Mid).is_some();
-        let two_byte = sink.map.has_large_id()
-            || long_mid
-            || long(ExtensionKind::DependencyDescriptor)
-            || long(ExtensionKind::AbsCaptureTime);
         Self { two_byte }
     }
 
+    #[inline]
     fn fits(self, id: u8, len: usize) -> bool {
         if self.two_byte { len <= 255 } else { id <= 14 && (1..=16).contains(&len) }
     }
@@ -283,56 +312,48 @@ impl Elements {
         let sum: usize = sink
             .map
             .entries()
+            .iter()
             .filter_map(|(kind, id)| {
                 let len = match kind {
-                    ExtensionKind::TransportCc => Some(2),
-                    ExtensionKind::AbsSendTime => Some(3),
-                    kind => fixed_value(kind, Some(source), sink).map(|v| v.len()),
-                }?;
-                self.fits(id, len).then_some(head + len)
+                    ExtensionKind::TransportCc => 2,
+                    ExtensionKind::AbsSendTime => 3,
+                    ExtensionKind::Mid => sink.mid.as_bytes().len(),
+                    kind => copied(*kind, Some(source), sink)?.len(),
+                };
+                (len > 0 && self.fits(*id, len)).then_some(head + len)
             })
             .sum();
         if sum == 0 { 0 } else { 4 + sum.next_multiple_of(4) }
     }
 }
 
-/// The value of a kind that does not depend on the transmission.
+/// The value of a kind that comes from the source, or instead of the source's.
 #[inline]
-fn fixed_value<'a>(
+fn copied<'a>(
     kind: ExtensionKind,
     source: Option<&SourcePacket<'a>>,
     sink: &'a SinkExtensions,
-) -> Option<Value<'a>> {
-    match kind {
-        ExtensionKind::Mid => Some(Value::Slice(sink.mid.as_bytes())).filter(|v| v.len() > 0),
-        ExtensionKind::PlayoutDelay if sink.playout_delay.is_some() => {
-            sink.playout_delay.map(|delay| Value::Three(delay.to_bytes()))
-        }
-        ExtensionKind::AudioLevel
-        | ExtensionKind::VideoOrientation
-        | ExtensionKind::PlayoutDelay
-        | ExtensionKind::AbsCaptureTime
-        | ExtensionKind::DependencyDescriptor => source?.extension(kind).map(Value::Slice),
-        // Of the publisher's leg alone, or wrong once a layer was chosen.
-        ExtensionKind::Rid
-        | ExtensionKind::RepairedRid
-        | ExtensionKind::TransportCc
-        | ExtensionKind::AbsSendTime
-        | ExtensionKind::VideoLayersAllocation => None,
-    }
-}
-
-enum Value<'a> {
-    Slice(&'a [u8]),
-    Three([u8; 3]),
-}
-
-impl Value<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Slice(bytes) => bytes.len(),
-            Self::Three(_) => 3,
-        }
+) -> Option<&'a [u8]> {
+    match (kind, &sink.playout_delay) {
+        (ExtensionKind::PlayoutDelay, Some(delay)) => Some(delay),
+        (
+            ExtensionKind::AudioLevel
+            | ExtensionKind::VideoOrientation
+            | ExtensionKind::PlayoutDelay
+            | ExtensionKind::AbsCaptureTime
+            | ExtensionKind::DependencyDescriptor,
+            _,
+        ) => source?.extension(kind),
+        // Of the publisher's leg alone, or wrong once a layer was chosen; or the sink's own.
+        (
+            ExtensionKind::Rid
+            | ExtensionKind::RepairedRid
+            | ExtensionKind::VideoLayersAllocation
+            | ExtensionKind::Mid
+            | ExtensionKind::TransportCc
+            | ExtensionKind::AbsSendTime,
+            _,
+        ) => None,
     }
 }
 
@@ -373,26 +394,31 @@ impl Out<'_> {
         stamp: &Stamp,
         sink: &SinkExtensions,
     ) -> Result<(), RtpError> {
+        if sink.map.entries().is_empty() {
+            return Ok(());
+        }
         let elements = Elements::new(source, sink);
         let block = self.at;
         self.push(&[0; 4])?;
-        for (kind, id) in sink.map.entries() {
+        for &(kind, id) in sink.map.entries() {
             match kind {
                 ExtensionKind::TransportCc => {
-                    self.element(elements, id, &stamp.transport_cc.to_be_bytes())?
+                    let [a, b] = stamp.transport_cc.to_be_bytes();
+                    self.element_head(elements, id, 2, |head| [head, a, b])?;
                 }
-                ExtensionKind::AbsSendTime => self.element(elements, id, &to_be24(stamp.abs_send_time))?,
-                kind => match fixed_value(kind, source, sink) {
-                    Some(Value::Slice(bytes)) => {
-                        let start = self.at;
-                        self.element(elements, id, bytes)?;
-                        if kind == ExtensionKind::DependencyDescriptor {
-                            self.patch_frame_number(start, elements, rewrite.frame_number);
-                        }
+                ExtensionKind::AbsSendTime => {
+                    let [a, b, c] = to_be24(stamp.abs_send_time);
+                    self.element_head(elements, id, 3, |head| [head, a, b, c])?;
+                }
+                ExtensionKind::Mid => self.mid(elements, id, sink)?,
+                kind => {
+                    let Some(value) = copied(kind, source, sink) else { continue };
+                    let start = self.at;
+                    self.element(elements, id, value)?;
+                    if kind == ExtensionKind::DependencyDescriptor {
+                        self.patch_frame_number(start, elements, rewrite.frame_number);
                     }
-                    Some(Value::Three(bytes)) => self.element(elements, id, &bytes)?,
-                    None => {}
-                },
+                }
             }
         }
         let len = self.at - block - 4;
@@ -401,7 +427,9 @@ impl Out<'_> {
             return Ok(());
         }
         let pad = len.next_multiple_of(4) - len;
-        self.push([0u8; 3].get(..pad).unwrap_or_default())?;
+        for _ in 0..pad {
+            self.push(&[0])?;
+        }
         let profile = if elements.two_byte { TWO_BYTE_PROFILE } else { ONE_BYTE_PROFILE };
         let [p0, p1] = profile.to_be_bytes();
         let [l0, l1] = len16((len + pad) / 4).to_be_bytes();
@@ -410,6 +438,47 @@ impl Out<'_> {
         }
         self.set_bit(0x10);
         Ok(())
+    }
+
+    /// An element of a known length, whose bytes behind the head are `bytes(head)` without the first.
+    #[inline]
+    fn element_head<const N: usize>(
+        &mut self,
+        elements: Elements,
+        id: u8,
+        len: u8,
+        bytes: impl FnOnce(u8) -> [u8; N],
+    ) -> Result<(), RtpError> {
+        if elements.two_byte {
+            // The id goes first, then what is the head of the one-byte form becomes the length.
+            self.push(&[id])?;
+            return self.push(&bytes(len));
+        }
+        if id > 14 {
+            return Ok(());
+        }
+        self.push(&bytes(id << 4 | (len - 1)))
+    }
+
+    #[inline]
+    fn mid(&mut self, elements: Elements, id: u8, sink: &SinkExtensions) -> Result<(), RtpError> {
+        let (bytes, len) = sink.mid.first_16();
+        let end = self.at + 1 + len;
+        // A copy of a fixed size is cheaper; what is too much is overwritten by what follows.
+        if !elements.two_byte
+            && (1..=16).contains(&len)
+            && id <= 14
+            && let Some([head, room @ ..]) = self.bytes.get_mut(self.at..self.at + 17)
+        {
+            *head = id << 4 | (low8(wide(len)) - 1);
+            room.copy_from_slice(bytes);
+            self.at = end;
+            return Ok(());
+        }
+        match sink.mid.as_bytes() {
+            [] => Ok(()),
+            mid => self.element(elements, id, mid),
+        }
     }
 
     #[inline]

@@ -14,8 +14,9 @@ use crate::num::low16;
 pub const MAX_TEMPLATES: usize = 64;
 /// Decode targets a structure may have (5-bit count).
 pub const MAX_TARGETS: usize = 32;
-/// Chains a structure may have (at most one a decode target).
-pub const MAX_CHAINS: usize = 32;
+/// Chains a structure may have here. The format allows one a decode target; encoders make one a spatial layer (at
+/// most four), and every packet's info carries them.
+pub const MAX_CHAINS: usize = 8;
 /// Frame differences read per frame or template before the value is refused.
 const MAX_DIFFERENCES: usize = 64;
 /// Spatial layers (2 bits in AV1).
@@ -285,7 +286,7 @@ fn parse_structure(bits: &mut Bits<'_>) -> Result<DependencyStructure, RtpError>
             bits.take(4)?;
             count += 1;
             if count > MAX_DIFFERENCES {
-                return Err(RtpError::Malformed("template frame differences"));
+                return Err(RtpError::Malformed);
             }
         }
     }
@@ -304,10 +305,7 @@ fn parse_structure(bits: &mut Bits<'_>) -> Result<DependencyStructure, RtpError>
 fn parse_layers(bits: &mut Bits<'_>, s: &mut DependencyStructure) -> Result<(), RtpError> {
     let (mut spatial, mut temporal) = (0u8, 0u8);
     loop {
-        let place = s
-            .templates
-            .get_mut(usize::from(s.template_count))
-            .ok_or(RtpError::Malformed("template count"))?;
+        let place = s.templates.get_mut(usize::from(s.template_count)).ok_or(RtpError::Malformed)?;
         (place.spatial, place.temporal) = (spatial, temporal);
         s.template_count += 1;
         match bits.take(2)? {
@@ -320,7 +318,7 @@ fn parse_layers(bits: &mut Bits<'_>, s: &mut DependencyStructure) -> Result<(), 
             _ => break,
         }
         if spatial > MAX_SPATIAL || temporal > MAX_TEMPORAL {
-            return Err(RtpError::Malformed("template layer"));
+            return Err(RtpError::Malformed);
         }
         s.max_temporal = s.max_temporal.max(temporal);
     }
@@ -330,6 +328,9 @@ fn parse_layers(bits: &mut Bits<'_>, s: &mut DependencyStructure) -> Result<(), 
 
 fn parse_chains(bits: &mut Bits<'_>, s: &mut DependencyStructure) -> Result<(), RtpError> {
     s.chain_count = bits.non_symmetric(s.target_count + 1)?;
+    if usize::from(s.chain_count) > MAX_CHAINS {
+        return Err(RtpError::TooMany);
+    }
     if s.chain_count == 0 {
         return Ok(());
     }
@@ -379,7 +380,7 @@ fn parse_definition(
             bits.take(4 * u32::from(size))?;
             count += 1;
             if count > MAX_DIFFERENCES {
-                return Err(RtpError::Malformed("frame differences"));
+                return Err(RtpError::Malformed);
             }
         }
     }
@@ -427,6 +428,6 @@ impl Bits<'_> {
         let short = (1 << width) - n;
         let value = u32::try_from(self.take(width.saturating_sub(1))?).unwrap_or(0);
         let value = if value < short { value } else { (value << 1 | u32::from(self.flag()?)) - short };
-        u8::try_from(value).map_err(|_| RtpError::Malformed("non-symmetric value"))
+        u8::try_from(value).map_err(|_| RtpError::Malformed)
     }
 }

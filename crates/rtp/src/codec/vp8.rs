@@ -43,6 +43,7 @@ impl Vp8Descriptor {
         Self::parse_placed(payload).map(|(descriptor, _)| descriptor)
     }
 
+    #[inline(always)]
     fn parse_placed(payload: &[u8]) -> Option<(Self, Places)> {
         let first = *payload.first()?;
         let mut places = Places { picture_id: 0, tl0: 0, tid_keyidx: 0 };
@@ -100,7 +101,7 @@ impl Vp8Descriptor {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn inspect(payload: &[u8], info: &mut PayloadInfo) {
     let Some(d) = Vp8Descriptor::parse(payload) else { return };
     info.keyframe = d.keyframe;
@@ -112,6 +113,17 @@ pub(super) fn inspect(payload: &[u8], info: &mut PayloadInfo) {
 
 #[inline]
 pub(super) fn rewrite(payload: &mut [u8], picture_id: u16, tl0: u8, keyidx: u8) {
+    // The shape browsers send: all fields, 15-bit picture id.
+    if let [first, flags, id_high, id_low, tl0_field, tid_keyidx, _, ..] = payload
+        && *first & 0x80 != 0
+        && *flags & 0xf0 == 0xf0
+        && *id_high & 0x80 != 0
+    {
+        let [high, low] = picture_id.to_be_bytes();
+        (*id_high, *id_low, *tl0_field) = (high | 0x80, low, tl0);
+        *tid_keyidx = (*tid_keyidx & 0xe0) | (keyidx & 0x1f);
+        return;
+    }
     let Some((d, places)) = Vp8Descriptor::parse_placed(payload) else { return };
     if d.picture_id.is_some() {
         patch_picture_id(payload, places.picture_id, picture_id);

@@ -55,7 +55,7 @@ fn the_map_binds_and_forgets() {
     assert!(m.try_insert(ExtensionKind::Rid, 200));
     assert!(m.has_large_id());
     assert_eq!(m.kind(200), Some(ExtensionKind::Rid));
-    assert_eq!(m.entries().collect::<Vec<_>>(), [(ExtensionKind::Mid, 4), (ExtensionKind::Rid, 200)]);
+    assert_eq!(m.entries(), [(ExtensionKind::Mid, 4), (ExtensionKind::Rid, 200)]);
     assert!(m.try_insert(ExtensionKind::Rid, 5));
     assert!(!m.has_large_id());
     assert_eq!((m.kind(200), m.kind(5)), (None, Some(ExtensionKind::Rid)));

@@ -7,7 +7,7 @@
 
 use super::temporal::TemporalFilter;
 use super::{ASK_INTERVAL_US, LayerEvent, Pending, Verdict, is_later};
-use crate::codec::dependency::{DecodeTarget, DependencyFrame, DependencyStructure, Indication};
+use crate::codec::dependency::{DecodeTarget, DependencyFrame, DependencyStructure, Indication, MAX_CHAINS};
 use crate::codec::{Descriptor, PayloadInfo};
 use crate::num::low16;
 use crate::window::{BitWindow, WINDOW};
@@ -251,6 +251,17 @@ impl SpatialLimit {
     }
 }
 
+/// What this sink got of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    /// Every frame since the chain began.
+    Whole,
+    /// All but this one, which may still come.
+    Waiting(u64),
+    /// Frames are missing; until the chain begins anew.
+    Broken,
+}
+
 /// The decode target in force, by dependency descriptor.
 #[derive(Debug, Clone)]
 struct TargetChoice {
@@ -259,6 +270,7 @@ struct TargetChoice {
     judged: BitWindow,
     forwarded: BitWindow,
     newest: Option<u64>,
+    chains: [Chain; MAX_CHAINS],
     /// A better target than the one in force is wished for.
     short: bool,
 }
@@ -270,6 +282,7 @@ impl TargetChoice {
             judged: BitWindow::new(),
             forwarded: BitWindow::new(),
             newest: None,
+            chains: [Chain::Broken; MAX_CHAINS],
             short: false,
         }
     }
@@ -289,6 +302,7 @@ impl TargetChoice {
         if self.judged.try_set(number) {
             if self.newest <= Some(number) {
                 self.newest = Some(number);
+                self.follow_chains(frame, number);
                 self.short = !self.choose(frame, structure, wish, new_picture);
             }
             let needed = |(index, _)| frame.indications.get(index) != Indication::NotPresent;
@@ -316,12 +330,10 @@ impl TargetChoice {
             // Target numbers of an older structure mean nothing any more.
             _ if frame.has_structure => true,
             Some((current, _)) if current == index => return true,
-            _ if frame.start && frame.indications.get(index) == Indication::Switch => true,
-            Some((_, held)) => {
-                let down = target.spatial <= held.spatial && target.temporal <= held.temporal;
-                down && new_picture && self.is_unbroken(frame, &target, &held)
+            held => {
+                let switch = frame.start && frame.indications.get(index) == Indication::Switch;
+                self.may_enter(frame, &target, held, switch, new_picture)
             }
-            None => false,
         };
         if may_enter {
             self.current = Some((index, target));
@@ -329,17 +341,38 @@ impl TargetChoice {
         may_enter
     }
 
-    /// Whether this sink got the frame the target's chain builds on.
-    fn is_unbroken(&self, frame: &DependencyFrame, target: &DecodeTarget, held: &DecodeTarget) -> bool {
-        let Some(chain) = target.chain else {
-            // Without chains only the temporal limit can be lowered safely.
-            return target.spatial == held.spatial;
-        };
-        match frame.chains.get(usize::from(chain)) {
-            Some(0) | None => false,
-            Some(distance) => self
-                .newest
-                .is_some_and(|number| self.forwarded.contains(number.wrapping_sub(u64::from(*distance)))),
+    fn may_enter(
+        &self,
+        frame: &DependencyFrame,
+        target: &DecodeTarget,
+        held: Option<(u8, DecodeTarget)>,
+        switch: bool,
+        new_picture: bool,
+    ) -> bool {
+        let chain = target.chain.and_then(|chain| self.chains.get(usize::from(chain)));
+        let whole = chain == Some(&Chain::Whole);
+        let Some((current, held)) = held else { return switch && whole };
+        // A switch indication speaks of a frame that can be decoded: one of the target in force, or one whose chain
+        // this sink received.
+        if switch {
+            return whole || frame.indications.get(current) != Indication::NotPresent;
+        }
+        let down = target.spatial <= held.spatial && target.temporal <= held.temporal;
+        down && new_picture && (whole || target.spatial == held.spatial)
+    }
+
+    /// Follows what this sink got of each chain; with each frame newer than all before.
+    fn follow_chains(&mut self, frame: &DependencyFrame, number: u64) {
+        for (chain, distance) in self.chains.iter_mut().zip(frame.chains) {
+            let before = number.wrapping_sub(u64::from(distance));
+            let got = self.forwarded.contains(before);
+            *chain = match *chain {
+                _ if distance == 0 && frame.start => Chain::Whole,
+                Chain::Whole if !got => Chain::Waiting(before),
+                Chain::Waiting(missing) if self.forwarded.contains(missing) && got => Chain::Whole,
+                Chain::Waiting(missing) if missing != before => Chain::Broken,
+                other => other,
+            };
         }
     }
 

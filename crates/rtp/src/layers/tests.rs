@@ -1,3 +1,4 @@
+mod decodable;
 mod simulcast;
 mod svc;
 

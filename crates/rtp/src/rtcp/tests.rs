@@ -195,10 +195,7 @@ fn nothing_half_is_written() {
     writer.bye(1).unwrap();
     assert_eq!(Compound::parse(&out).unwrap().count(), 2);
     let mut out = [0; 2000];
-    assert_eq!(
-        RtcpWriter::new(&mut out).receiver_report(1, &[BLOCK; 32]),
-        Err(RtpError::TooMany("report blocks"))
-    );
+    assert_eq!(RtcpWriter::new(&mut out).receiver_report(1, &[BLOCK; 32]), Err(RtpError::TooMany));
 }
 
 #[test]

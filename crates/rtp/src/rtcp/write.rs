@@ -153,7 +153,7 @@ impl<'a> RtcpWriter<'a> {
     /// # Errors
     /// [`RtpError::BufferTooSmall`], [`RtpError::TooMany`] streams.
     pub fn remb(&mut self, sender: u32, bitrate: u64, ssrcs: &[u32]) -> Result<(), RtpError> {
-        let streams = u8::try_from(ssrcs.len()).map_err(|_| RtpError::TooMany("REMB streams"))?;
+        let streams = u8::try_from(ssrcs.len()).map_err(|_| RtpError::TooMany)?;
         let exponent = (64 - bitrate.leading_zeros()).saturating_sub(18);
         let field = exponent << 18 | low32(bitrate >> exponent);
         self.packet(PSFB, FMT_AFB, |w| {
@@ -238,7 +238,7 @@ impl<'a> RtcpWriter<'a> {
 
 fn count(blocks: usize) -> Result<u8, RtpError> {
     if blocks > MAX_REPORT_BLOCKS {
-        return Err(RtpError::TooMany("report blocks"));
+        return Err(RtpError::TooMany);
     }
     Ok(low8(wide(blocks)))
 }

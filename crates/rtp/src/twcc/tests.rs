@@ -125,8 +125,8 @@ fn broken_feedback_is_refused() {
         ("half a chunk", with(&[0x20]), RtpError::Truncated),
         ("a delta is missing", with(&[0x20, 3, 1, 2]), RtpError::Truncated),
         ("half a large delta", with(&[0x40, 3, 0, 1, 0, 2, 0]), RtpError::Truncated),
-        ("reserved run", with(&[0x60, 3]), RtpError::Malformed("feedback status")),
-        ("reserved symbol", with(&[0xf0, 0]), RtpError::Malformed("feedback status")),
+        ("reserved run", with(&[0x60, 3]), RtpError::Malformed),
+        ("reserved symbol", with(&[0xf0, 0]), RtpError::Malformed),
         ("runs of nothing", with(&[0x20, 0, 0x20, 0]), RtpError::Truncated),
     ];
     for (name, body, error) in table {

@@ -100,16 +100,10 @@ fn structures_out_of_bounds_are_refused() {
     let same = Template { next: 0, ..Template::default() };
     let mut list = vec![same; 64];
     list.push(Template { next: 3, ..Template::default() });
-    assert_eq!(
-        DependencyReader::new().read(&structure(0, 1, 1, &list, 0)),
-        Err(RtpError::Malformed("template count"))
-    );
+    assert_eq!(DependencyReader::new().read(&structure(0, 1, 1, &list, 0)), Err(RtpError::Malformed));
     let mut list = vec![Template { next: 2, ..Template::default() }; 4];
     list.push(Template { next: 3, ..Template::default() });
-    assert_eq!(
-        DependencyReader::new().read(&structure(0, 1, 1, &list, 0)),
-        Err(RtpError::Malformed("template layer"))
-    );
+    assert_eq!(DependencyReader::new().read(&structure(0, 1, 1, &list, 0)), Err(RtpError::Malformed));
 }
 
 proptest! {
