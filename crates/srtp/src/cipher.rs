@@ -1,6 +1,8 @@
 //! The transforms: one session key that seals and opens RTP, or RTCP, in place.
 //!
-//! Nothing here knows indices beyond the one it is given: order and replay are the callers' business.
+//! Nothing here knows indices beyond the one it is given: order and replay are the callers' business. AES key
+//! schedules are wiped when dropped, the SHA-1 states behind the HMAC keys are not (their crate has no way to).
+//! Both RustCrypto crates choose AES-NI and SHA-NI at run time, so no build flags are needed.
 
 use crate::keys::{Label, MasterKey};
 use crate::packet::MAX_PACKET_LEN;

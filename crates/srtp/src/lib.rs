@@ -91,3 +91,18 @@ pub enum Error {
     #[error("wrong length of key material")]
     KeyLength,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer, and with it its keys, may move to another worker.
+    #[test]
+    fn everything_can_move_between_threads() {
+        fn movable<T: Send + 'static>() {}
+        movable::<MasterKey>();
+        movable::<Sealer>();
+        movable::<SendState>();
+        movable::<Opener>();
+    }
+}

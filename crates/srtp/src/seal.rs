@@ -93,7 +93,8 @@ impl Sealer {
     }
 
     /// Seals the RTP packet `buf[..len]` in place; [`Profile::rtp_tag_len`] octets of room must follow. Yields
-    /// the new length.
+    /// the new length. The index follows from the sequence number (RFC 3711, 3.3.1), so one that lies 2^15 or
+    /// more ahead counts as one behind, here as at every receiver.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::BufferTooSmall`], [`Error::IndexNotAscending`],
