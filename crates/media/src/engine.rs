@@ -238,7 +238,10 @@ fn open_sockets(ips: &[IpAddr], index: usize, settings: &Settings) -> Result<Vec
     }
     let mut sockets: Vec<UdpSocket> = Vec::with_capacity(ips.len());
     for ip in ips {
-        let address = SocketAddr::new(*ip, port_of(index, settings).unwrap_or(0));
+        // A worker has one port number on all addresses, also where the system chooses it.
+        let first = sockets.first().map_or(0, |s| s.local().port());
+        let port = port_of(index, settings).filter(|p| *p != 0).unwrap_or(first);
+        let address = SocketAddr::new(*ip, port);
         let share = settings.single_port && settings.base_port != 0;
         let socket = UdpSocket::bind(address, share, settings.tos).map_err(|source| Error::Bind {
             address,

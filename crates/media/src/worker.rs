@@ -1042,6 +1042,9 @@ impl Worker {
         let Some(peer) = self.peers.get(key) else { return };
         let (handle, setup, ssrcs) = (peer.handle(), peer.setup(), peer.local_ssrcs());
         let candidates = candidates(&self.advertised(peer.own_sockets()), &self.settings);
+        // After a restart a trickled candidate that overtakes the answer would be taken for the old session
+        // (janus.js adds it at once), and a lite agent cannot make up for it: the answer carries them, too.
+        let only_trickled = self.settings.full_trickle && peer.is_new();
         let transport = LocalTransport {
             ufrag: peer.ufrag().to_owned(),
             pwd: peer.pwd().to_owned(),
@@ -1050,8 +1053,8 @@ impl Worker {
             lite: self.settings.ice_lite,
             candidates: candidates.clone(),
             address: self.sdp_address,
-            end_of_candidates: !self.settings.full_trickle,
-            full_trickle: self.settings.full_trickle,
+            end_of_candidates: !only_trickled,
+            full_trickle: only_trickled,
             ssrcs,
         };
         let transport = Box::new(transport);

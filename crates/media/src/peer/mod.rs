@@ -201,6 +201,11 @@ impl Peer {
         self.setup
     }
 
+    /// No path was ever found.
+    pub(crate) const fn is_new(&self) -> bool {
+        matches!(self.stage, Stage::Connecting { .. })
+    }
+
     pub(crate) fn own(&mut self, sockets: Vec<usize>) {
         self.own_sockets = sockets;
     }
