@@ -359,9 +359,11 @@ impl Front {
     }
 
     async fn serve(&self, socket: TcpStream, address: IpAddr, tls: Option<TlsAcceptor>, ticket: Ticket) {
-        let Some(tls) = tls else { return self.speak(socket, address, &ticket).await };
-        match watched(ticket.pulse(), tls.accept(socket)).await {
-            Some(Ok(socket)) => self.speak(socket, address, &ticket).await,
+        // Each stage stands on the heap by itself: an idle connection costs what its own stage needs, not what the
+        // largest does.
+        let Some(tls) = tls else { return Box::pin(self.speak(socket, address, &ticket)).await };
+        match Box::pin(watched(ticket.pulse(), tls.accept(socket))).await {
+            Some(Ok(socket)) => Box::pin(self.speak(socket, address, &ticket)).await,
             Some(Err(e)) => {
                 self.shared.counters().tls_failures.up();
                 tracing::debug!(%address, error = %e, "TLS handshake failed");
@@ -381,8 +383,8 @@ impl Front {
         let stream = Stream::new(socket, pulse.clone(), self.shared.limits.read_rate);
         pulse.on_idle();
         match &self.api {
-            Api::Http(api) => api.speak(stream, address, pulse).await,
-            Api::WebSockets(api) => api.speak(stream, address, pulse).await,
+            Api::Http(api) => Box::pin(api.speak(stream, address, pulse)).await,
+            Api::WebSockets(api) => Box::pin(api.speak(stream, address, pulse)).await,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The places for connections: so many in all, so many for one address.
 //!
 //! When all are taken, a connection that is between requests, or too slow with its handshake, head or body, gives way
-//! to the newcomer, the one that has been at it longest first. So a crowd of half-open requests cannot lock others out.
+//! to the newcomer, the one that has been at it longest first. It must have been at it for a while, unless its address
+//! holds far more places than the newcomer's. So a crowd of half-open requests cannot lock others out.
 
 use super::{Allowance, Pulse};
 use crate::Counters;
@@ -9,6 +10,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
+
+/// An address is a crowd when it holds more places than another by this part of all (and by four at least).
+const CROWD: usize = 8;
 
 /// All places of one listener group.
 #[derive(Debug)]
@@ -52,9 +56,10 @@ impl Admission {
         let mut places = self.lock();
         let from_there = places.addresses.get(&address).copied().unwrap_or_default();
         let free = if from_there >= self.per_address {
-            self.evict(&mut places, |a| a == address)
+            self.evict(&mut places, Some(address), usize::MAX)
         } else if places.taken.len() >= self.limit {
-            self.evict(&mut places, |_| true)
+            let crowd = from_there.saturating_add((self.limit / CROWD).max(4));
+            self.evict(&mut places, None, crowd)
         } else {
             true
         };
@@ -71,14 +76,19 @@ impl Admission {
         Some(Ticket { admission: self.clone(), number, pulse })
     }
 
-    fn evict(&self, places: &mut Places, candidate: impl Fn(IpAddr) -> bool) -> bool {
+    /// Makes room: only among `address`'s connections if given; at once where one address holds more than `crowd`.
+    fn evict(&self, places: &mut Places, address: Option<IpAddr>, crowd: usize) -> bool {
         let now = Instant::now();
         let slowest = places
             .taken
             .iter()
-            .filter(|(_, (address, _))| candidate(*address))
-            .filter_map(|(number, (_, pulse))| Some((pulse.evictable_since()?, *number)))
-            .filter(|(since, _)| now.duration_since(*since) >= self.allowance.times.evictable)
+            .filter(|(_, (from, _))| address.is_none_or(|address| address == *from))
+            .filter_map(|(number, (from, pulse))| Some((pulse.evictable_since()?, *number, from)))
+            .filter(|(since, _, from)| {
+                let crowded = places.addresses.get(from).is_some_and(|held| *held > crowd);
+                crowded || now.duration_since(*since) >= self.allowance.times.evictable
+            })
+            .map(|(since, number, _)| (since, number))
             .min();
         let Some((_, number)) = slowest else { return false };
         if let Some(pulse) = places.free(number) {
@@ -165,6 +175,19 @@ mod tests {
         second.pulse().on_request();
         assert!(house.admit(from(4)).is_none(), "all are served");
         assert_eq!(house.lock().taken.len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_from_one_address_gives_way_at_once_to_others_but_not_to_its_own() {
+        let house = admission(16, 0);
+        let crowd: Vec<_> = (0..16).map(|_| house.admit(from(1)).unwrap()).collect();
+        assert!(house.admit(from(1)).is_none());
+        let others: Vec<_> = (0..6).map(|n| house.admit(from(2 + n % 2)).unwrap()).collect();
+        crowd[0].pulse().evicted().await;
+        crowd.iter().skip(1).for_each(|t| assert!(!t.pulse().on_request()));
+        assert!(house.admit(from(4)).is_none(), "all of the crowd is served now");
+        drop(others);
+        assert!(house.admit(from(4)).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use hyper::header::{
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::service::service_fn;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use session::Session;
@@ -54,6 +54,16 @@ impl SocketApi {
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        // On the heap and gone before the first message: nothing of HTTP is kept for a WebSocket.
+        let Some(stream) = Box::pin(self.shake_hands(stream, address, pulse)).await else { return };
+        pulse.on_body_end();
+        Session::new(self, address, pulse.clone()).run(TokioIo::new(stream)).await;
+    }
+
+    async fn shake_hands<T>(&self, stream: Stream<T>, address: IpAddr, pulse: &Arc<Pulse>) -> Option<Upgraded>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let upgrade = Mutex::new(None);
         let service = service_fn(|request| {
             let answer = self.handshake(request, pulse, &upgrade);
@@ -62,21 +72,24 @@ impl SocketApi {
         let connection = builder(&self.shared).serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection.with_upgrades());
         let served = tokio::select! {
-            served = watched(pulse, connection.as_mut()) => Some(served),
+            served = watched(pulse, connection.as_mut()) => served,
             // Before the handshake there is nothing to finish.
-            () = self.shared.draining() => None,
+            () = self.shared.draining() => return None,
         };
         match served {
-            Some(Some(Ok(()))) => {}
-            Some(Some(Err(e))) => return tracing::debug!(%address, error = ?e, "no WebSocket"),
-            Some(None) => return self.shared.counters().timed_out.up(),
-            None => return,
+            Some(Ok(())) => {
+                let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+                upgrade?.await.ok()
+            }
+            Some(Err(e)) => {
+                tracing::debug!(%address, error = ?e, "no WebSocket");
+                None
+            }
+            None => {
+                self.shared.counters().timed_out.up();
+                None
+            }
         }
-        let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(upgrade) = upgrade else { return };
-        let Ok(stream) = upgrade.await else { return };
-        pulse.on_body_end();
-        Session::new(self, address, pulse.clone()).run(TokioIo::new(stream)).await;
     }
 
     fn handshake(

@@ -88,20 +88,20 @@ async fn a_body_that_comes_drop_by_drop_runs_out_of_time() {
 #[tokio::test]
 async fn a_connection_without_requests_is_closed_but_a_poll_may_last() {
     let server = serve(|s| {
-        s.times.idle = Duration::from_millis(300);
-        s.times.head = Duration::from_millis(100);
-        s.times.poll = Duration::from_millis(900);
+        s.times.idle = Duration::from_millis(200);
+        s.times.head = Duration::from_millis(60);
+        s.times.poll = Duration::from_millis(500);
     })
     .await;
     server.create(7).await;
     let start = Instant::now();
     assert!(Http::connect(server.http()).await.is_closed().await);
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(2), "{took:?}");
     let mut http = Http::connect(server.http()).await;
     assert_eq!(http.get("/janus/7").await.unwrap().json()["janus"], "keepalive");
     // Idle time counts from the last answer.
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(http.get("/janus/info").await.unwrap().status, 200);
     assert!(http.is_closed().await);
 }

@@ -21,7 +21,7 @@ async fn waiting_events_are_returned_at_once() {
 
 #[tokio::test]
 async fn without_events_a_keepalive_comes_when_the_time_is_over() {
-    let server = serve(|s| s.times.poll = Duration::from_millis(300)).await;
+    let server = serve(|s| s.times.poll = Duration::from_millis(120)).await;
     server.create(7).await;
     for (path, expected) in [
         ("/janus/7", r#"{"janus":"keepalive"}"#),
@@ -33,7 +33,7 @@ async fn without_events_a_keepalive_comes_when_the_time_is_over() {
         let answer = server.get(path).await.unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (200, expected), "{path}");
         let took = start.elapsed();
-        assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+        assert!(took >= Duration::from_millis(120) && took < Duration::from_secs(2), "{took:?}");
     }
 }
 

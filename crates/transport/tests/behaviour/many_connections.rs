@@ -6,7 +6,11 @@ use tokio::net::TcpSocket;
 
 #[tokio::test]
 async fn with_all_places_in_use_newcomers_are_refused() {
-    let server = serve(|s| s.http.as_mut().unwrap().connections = 3).await;
+    let server = serve(|s| {
+        s.http.as_mut().unwrap().connections = 3;
+        s.times.evictable = Duration::from_millis(20);
+    })
+    .await;
     server.create(7).await;
     let mut polls = Vec::new();
     for n in 1..=3 {
@@ -15,7 +19,7 @@ async fn with_all_places_in_use_newcomers_are_refused() {
         polls.push(http);
         eventually("the poll waits", || server.mailboxes.counters().polls.get() == n).await;
     }
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    tokio::time::sleep(Duration::from_millis(60)).await;
     assert!(server.get("/janus/info").await.is_none());
     assert_eq!(server.mailboxes.counters().refused_full.get(), 1);
     drop(polls);

@@ -29,7 +29,7 @@ async fn everybody_is_told_and_nothing_is_cut_off() {
     let Some(Ok(Message::Close(Some(frame)))) = ws.0.next().await else { panic!("no close frame") };
     assert_eq!(u16::from(frame.code), 1001);
     assert!(ws.next_text().await.is_none());
-    drop((poll, asking));
+    drop((idle, poll, asking));
     end.await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     assert!(TcpStream::connect(http).await.is_err(), "nobody listens any more");

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 /// Longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Long enough to see that nothing comes.
-pub const MOMENT: Duration = Duration::from_millis(150);
+pub const MOMENT: Duration = Duration::from_millis(100);
 
 pub struct Server {
     pub running: Running,
