@@ -309,3 +309,76 @@ pub(crate) fn demos_folder(settings: &Settings) -> Option<PathBuf> {
 fn has_files(settings: &Settings) -> bool {
     settings.general.configs_folder.is_dir()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::Flags;
+    use crate::settings::Disk;
+    use std::time::Duration;
+
+    /// Built-in defaults with these variables of the environment.
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        let flags = Flags { configs_folder: Some("no-such-folder".into()), ..Flags::default() };
+        let find = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        settings::load(&flags, &find, &Disk).unwrap().0
+    }
+
+    #[test]
+    fn without_files_both_transports_listen_on_all_addresses() {
+        let wanted = transport(&settings(&[])).unwrap();
+        let (http, ws) = (wanted.http.unwrap(), wanted.websockets.unwrap());
+        assert_eq!(http.addresses, ["[::]:8088".parse::<SocketAddr>().unwrap()]);
+        assert_eq!(ws.addresses, ["[::]:8188".parse::<SocketAddr>().unwrap()]);
+        assert!(http.secure_addresses.is_empty() && ws.secure_addresses.is_empty());
+        assert!(wanted.admin_http.is_none() && wanted.admin_websockets.is_none());
+    }
+
+    #[test]
+    fn a_listener_binds_where_it_is_told_and_nowhere_else() {
+        let table = [
+            (("PORTUNUS_HTTP_IP", "127.0.0.1"), Some("127.0.0.1:8088")),
+            (("PORTUNUS_HTTP_INTERFACE", "127.0.0.2"), Some("127.0.0.2:8088")),
+            (("PORTUNUS_HTTP_INTERFACE", "no-such-interface"), None),
+        ];
+        for (variable, address) in table {
+            let found = transport(&settings(&[variable])).map(|t| t.http.unwrap().addresses);
+            match address {
+                Some(address) => assert_eq!(found.unwrap(), [address.parse::<SocketAddr>().unwrap()]),
+                None => assert!(found.is_err(), "{variable:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn media_settings_arrive_at_the_engine() {
+        let wanted = media(&settings(&[
+            ("PORTUNUS_MEDIA_DSCP", "46"),
+            ("PORTUNUS_NAT_NAT_1_1_MAPPING", "203.0.113.5"),
+            ("PORTUNUS_NAT_FULL_TRICKLE", "true"),
+            ("PORTUNUS_MEDIA_RTP_PORT_RANGE", "20000-20010"),
+            ("STUN_SERVER", "stun.example:3479"),
+            ("PORTUNUS_GENERAL_INTERFACE", "192.0.2.9"),
+        ]))
+        .unwrap();
+        assert_eq!(wanted.tos, Some(184), "expedited forwarding");
+        assert_eq!(wanted.nat_1_1_mapping, [IpAddr::from([203, 0, 113, 5])]);
+        assert_eq!(wanted.port_range, Some(20_000..=20_010));
+        assert_eq!(wanted.stun_server, Some(("stun.example".to_owned(), 3479)));
+        assert_eq!(wanted.sdp_address, Some([192, 0, 2, 9].into()));
+        assert!(wanted.full_trickle && !wanted.allow_loopback);
+        assert_eq!(wanted.min_nack_queue, Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_disabled_plugin_is_not_there() {
+        assert_eq!(plugins(&settings(&[])).len(), 1);
+        assert!(plugins(&settings(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_echotest.so")])).is_empty());
+    }
+
+    #[test]
+    fn ids_differ() {
+        let mut random = random();
+        assert_ne!(random(), random());
+    }
+}

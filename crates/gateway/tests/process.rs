@@ -1,0 +1,238 @@
+//! The program as whoever starts it sees it: what it prints, how it ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+
+/// A folder with configuration files of its own.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let path = std::env::temp_dir().join(format!("portunus-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        for (file, text) in files {
+            fs::write(path.join(file), text).unwrap();
+        }
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const JANUS: &str = "nat: { allow_loopback = true }\nportunus: { udp_port = 0; workers = 1 }\n";
+const HTTP: &str = "general: { port = 0; ip = \"127.0.0.1\"; json = \"compact\" }\n";
+const WEBSOCKETS: &str = "general: { ws_port = 0; ws_ip = \"127.0.0.1\" }\n";
+
+fn folder(name: &str, janus: &str) -> Folder {
+    let files = [
+        ("janus.jcfg", janus),
+        ("janus.transport.http.jcfg", HTTP),
+        ("janus.transport.websockets.jcfg", WEBSOCKETS),
+    ];
+    Folder::new(name, &files)
+}
+
+fn portunus(folder: &Folder) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
+    command.arg("-F").arg(&folder.0).current_dir(&folder.0).env_clear();
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A running gateway.
+struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    lines: Vec<String>,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut server = Self { child, out, lines: Vec::new() };
+        while server.lines.last().is_none_or(|line| line != "Ready") {
+            let mut line = String::new();
+            assert!(server.out.read_line(&mut line).unwrap() > 0, "it ended: {:?}", server.lines);
+            server.lines.push(line.trim_end().to_owned());
+        }
+        server
+    }
+
+    /// Host and port behind a scheme in what it printed.
+    fn address(&self, scheme: &str) -> String {
+        let line = self.lines.iter().find_map(|line| line.split_once(scheme)).expect("an address");
+        line.1.split('/').next().unwrap().to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// The rest of what it prints, and how it ended.
+    fn end(mut self) -> (Vec<String>, ExitStatus) {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (rest.lines().map(str::to_owned).collect(), self.child.wait().unwrap())
+    }
+
+    fn ask(&self, path: &str, body: Option<&str>) -> String {
+        let mut connection = TcpStream::connect(self.address("http://")).unwrap();
+        let head = match body {
+            None => format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+            Some(body) => {
+                format!(
+                    "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+            }
+        };
+        connection.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+#[test]
+fn it_says_what_it_listens_on_and_ends_well() {
+    let folder = folder("ready", JANUS);
+    for signal in ["TERM", "INT"] {
+        let server = Server::start(&mut portunus(&folder));
+        for part in [
+            "Portunus ",
+            "Janus API: http://127.0.0.1:",
+            "Janus API: ws://127.0.0.1:",
+            "Media: UDP 127.0.0.1:",
+        ] {
+            assert!(server.lines.iter().any(|l| l.starts_with(part)), "{part} in {:?}", server.lines);
+        }
+        assert!(server.ask("/janus/info", None).contains(r#"{"janus":"server_info""#));
+        server.signal(signal);
+        let (rest, status) = server.end();
+        assert!(rest.iter().any(|line| line == "Stopping server, please wait..."), "{rest:?}");
+        assert_eq!(rest.last().map(String::as_str), Some("Bye!"));
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_conversation_goes_through_all_parts() {
+    let folder = folder("talk", JANUS);
+    let server = Server::start(&mut portunus(&folder));
+    let id_in = |answer: &str| {
+        let (_, rest) = answer.split_once(r#""data":{"id":"#).unwrap_or_else(|| panic!("no id in {answer}"));
+        rest.split('}').next().unwrap().to_owned()
+    };
+    let session = id_in(&server.ask("/janus", Some(r#"{"janus":"create","transaction":"a"}"#)));
+    let path = format!("/janus/{session}");
+    let attach = r#"{"janus":"attach","transaction":"b","plugin":"janus.plugin.echotest"}"#;
+    let handle = id_in(&server.ask(&path, Some(attach)));
+    let message = r#"{"janus":"message","transaction":"c","body":{"audio":true}}"#;
+    let answer = server.ask(&format!("{path}/{handle}"), Some(message));
+    let ack =
+        format!(r#"{{"janus":"ack","session_id":{session},"transaction":"c","hint":"I'm taking my time!"}}"#);
+    assert!(answer.contains(&ack), "{answer}");
+    let event = server.ask(&path, None);
+    let wanted = format!(
+        r#"{{"janus":"event","session_id":{session},"transaction":"c","sender":{handle},"plugindata":{{"plugin":"janus.plugin.echotest","data":{{"echotest":"event","result":"ok"}}}}}}"#
+    );
+    assert!(event.contains(&wanted), "{event}");
+    assert!(server.ask("/janus/77", None).starts_with("HTTP/1.1 404"), "no such session to poll");
+    server.signal("TERM");
+    assert_eq!(server.end().1.code(), Some(0));
+}
+
+#[test]
+fn the_third_signal_ends_it_at_once() {
+    let folder = folder("signals", JANUS);
+    let server = Server::start(&mut portunus(&folder));
+    // A request that is never finished keeps the drain busy.
+    let mut unfinished = TcpStream::connect(server.address("http://")).unwrap();
+    unfinished.write_all(b"POST /janus HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{").unwrap();
+    assert!(server.ask("/janus/info", None).starts_with("HTTP/1.1 200"));
+    let mut server = server;
+    server.signal("TERM");
+    for wanted in ["Stopping server, please wait...", "Still stopping; once more to end at once..."] {
+        let mut line = String::new();
+        while !line.starts_with(wanted) {
+            line.clear();
+            assert!(server.out.read_line(&mut line).unwrap() > 0, "it ended before: {wanted}");
+        }
+        server.signal("TERM");
+    }
+    assert_eq!(server.end().1.code(), Some(1));
+}
+
+#[test]
+fn version_and_help_end_well_and_unknown_options_do_not() {
+    let folder = Folder::new("flags", &[]);
+    for (option, code, part) in [
+        ("--version", 0, env!("CARGO_PKG_VERSION")),
+        ("--help", 0, "--configs-folder"),
+        ("--nosuch", 1, "Unknown option --nosuch"),
+    ] {
+        let output = run(portunus(&folder).arg(option));
+        assert_eq!(output.status.code(), Some(code), "{option}");
+        let said = if code == 0 { &output.stdout } else { &output.stderr };
+        assert!(text(said).contains(part), "{}", text(said));
+    }
+}
+
+#[test]
+fn settings_are_checked_without_starting() {
+    let good = folder("good", JANUS);
+    let output = run(portunus(&good).arg("--check-config"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let bad = folder("bad", "general: { session_timeout = \"soon\"; nosuch = 1 }\n");
+    let output = run(portunus(&bad).arg("--check-config"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("session_timeout"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("nosuch"));
+}
+
+#[test]
+fn bad_settings_and_bad_certificates_refuse_the_start() {
+    for (name, janus, part) in [
+        ("syntax", "general: { api_secret = \"a\"; api_secret = \"b\" }\n", "api_secret"),
+        ("certificate", "certificates: { cert_pem = \"nosuch.pem\" }\n", "nosuch.pem"),
+        ("files", "general: { check_openfiles_limit = 4000000000 }\n", "open files"),
+    ] {
+        let folder = folder(name, janus);
+        let output = run(&mut portunus(&folder));
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(text(&output.stderr).contains(part), "{name}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn the_log_goes_where_it_is_wanted() {
+    let folder = folder(
+        "log",
+        "general: { log_to_stdout = false; log_to_file = \"gateway.log\" }\n\
+         nat: { allow_loopback = true }\nportunus: { udp_port = 0; workers = 1 }\n",
+    );
+    let server = Server::start(portunus(&folder).env("PORTUNUS_LOG_FORMAT", "json"));
+    server.ask("/janus", Some(r#"{"janus":"create","transaction":"a"}"#));
+    server.signal("TERM");
+    let (rest, _) = server.end();
+    assert!(!rest.iter().any(|line| line.contains("session created")));
+    let log = fs::read_to_string(folder.0.join("gateway.log")).unwrap();
+    let line = log.lines().find(|line| line.contains("session created")).expect("a line about the session");
+    assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
+}
