@@ -63,7 +63,8 @@ class Direction {
   }
 
   loses(packet, share) {
-    if (!isMedia(packet)) return false;
+    // Padding (the P bit) is how a sender without RTX probes: nobody keeps it, so nobody could send it again.
+    if (!isMedia(packet) || (!isControl(packet) && packet[0] & 0x20)) return false;
     const lost = !this.paused && this.random() < share;
     if (isControl(packet)) {
       this.control[lost ? 'lost' : 'passed'] += 1;
