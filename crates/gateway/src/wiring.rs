@@ -319,7 +319,7 @@ mod tests {
 
     /// Built-in defaults with these variables of the environment.
     fn settings(variables: &[(&str, &str)]) -> Settings {
-        let flags = Flags { configs_folder: Some("no-such-folder".into()), ..Flags::default() };
+        let flags = Flags::read(["portunus", "-F", "no-such-folder"].map(Into::into)).unwrap();
         let find = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         settings::load(&flags, &find, &Disk).unwrap().0
     }
