@@ -15,9 +15,9 @@ pub(crate) struct Body {
     pub(crate) fallback: Option<Duration>,
     pub(crate) spatial_layer: Option<u8>,
     pub(crate) temporal_layer: Option<u8>,
-    /// Milliseconds; negative takes the extension off.
+    /// In steps of 10 ms; negative takes the extension off.
     pub(crate) min_delay: Option<i64>,
-    /// Milliseconds; negative takes the extension off.
+    /// In steps of 10 ms; negative takes the extension off.
     pub(crate) max_delay: Option<i64>,
     pub(crate) audiocodec: Option<String>,
     pub(crate) videocodec: Option<String>,

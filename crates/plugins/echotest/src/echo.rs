@@ -5,8 +5,8 @@ use portunus_plugin::media::{LayerChange, LayerTarget, PlayoutDelay};
 use portunus_plugin::{Cx, HandleId, Object, RouteEnd, Value, json};
 use std::time::Duration;
 
-/// Largest value of the playout-delay extension: 12 bits in steps of 10 ms.
-const MAX_PLAYOUT_MS: u16 = 40_950;
+/// Largest value of the playout-delay extension: 12 bits, in steps of 10 ms as in the API.
+const MAX_PLAYOUT: u16 = 4095;
 
 /// The state of one handle. It is as new after every hangup.
 #[derive(Clone, Debug, PartialEq)]
@@ -237,20 +237,20 @@ impl Echo {
 
     /// The limits keep their order: setting one may move the other.
     fn take_delays(&mut self, body: &Body) {
-        let limit = |ms: i64| u16::try_from(ms).unwrap_or(MAX_PLAYOUT_MS).min(MAX_PLAYOUT_MS);
+        let limit = |delay: i64| u16::try_from(delay).unwrap_or(MAX_PLAYOUT).min(MAX_PLAYOUT);
         match body.min_delay {
-            Some(ms) if ms < 0 => (self.min_delay, self.max_delay) = (None, None),
-            Some(ms) => {
-                self.min_delay = Some(limit(ms));
+            Some(delay) if delay < 0 => (self.min_delay, self.max_delay) = (None, None),
+            Some(delay) => {
+                self.min_delay = Some(limit(delay));
                 self.max_delay = self.max_delay.max(self.min_delay);
             }
             None => {}
         }
         match body.max_delay {
-            Some(ms) if ms < 0 => (self.min_delay, self.max_delay) = (None, None),
-            Some(ms) => {
-                self.max_delay = Some(limit(ms));
-                self.min_delay = self.min_delay.map(|min| min.min(limit(ms)));
+            Some(delay) if delay < 0 => (self.min_delay, self.max_delay) = (None, None),
+            Some(delay) => {
+                self.max_delay = Some(limit(delay));
+                self.min_delay = self.min_delay.map(|min| min.min(limit(delay)));
             }
             None => {}
         }
@@ -291,8 +291,7 @@ impl Echo {
     }
 
     fn delay(&self, cx: &mut Cx, h: HandleId) {
-        let delay =
-            self.min_delay.zip(self.max_delay).map(|(min, max)| PlayoutDelay { min, max });
+        let delay = self.min_delay.zip(self.max_delay).map(|(min, max)| PlayoutDelay { min, max });
         for line in self.lines.iter().filter(|l| l.video && l.echoes) {
             cx.playout_delay(RouteEnd::new(h, &line.mid), delay);
         }

@@ -79,7 +79,7 @@ impl Rig {
             Effect::Keyframe { source } => format!("keyframe {}", source.mid),
             Effect::Cap { bitrate, .. } => format!("cap {bitrate}"),
             Effect::PlayoutDelay { sink, delay } => {
-                format!("delay {} {:?}", sink.mid, delay.map(|d| (d.min_ms, d.max_ms)))
+                format!("delay {} {:?}", sink.mid, delay.map(|d| (d.min, d.max)))
             }
             Effect::Data { message, .. } => {
                 let text = String::from_utf8_lossy(&message.payload).into_owned();
@@ -209,7 +209,7 @@ fn media_is_switched_off_and_on_again() {
         (json!({"record": true, "filename": "x"}), vec![]),
         (json!({"min_delay": 100, "max_delay": 300}), vec!["delay 1 Some((100, 300))"]),
         (json!({"min_delay": 400}), vec!["delay 1 Some((400, 400))"]),
-        (json!({"max_delay": 99_999}), vec!["delay 1 Some((400, 40950))"]),
+        (json!({"max_delay": 99_999}), vec!["delay 1 Some((400, 4095))"]),
         (json!({"max_delay": -1}), vec!["delay 1 None"]),
         (json!({"max_delay": 10}), vec!["delay 1 None"]),
     ] {
