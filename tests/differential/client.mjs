@@ -55,9 +55,9 @@ export class Client {
     return { session, handle: attached.data.id, s: `/${session}`, h: `/${session}/${attached.data.id}` };
   }
 
-  /** A message and the event that follows by long poll. */
-  async message(at, body, jsep) {
-    const label = `message ${short(JSON.stringify({ body, jsep: jsep && { ...jsep, sdp: short(jsep.sdp ?? '') } }))}`;
+  /** A message and the event that follows by long poll; `about` says in words what the description holds. */
+  async message(at, body, jsep, about) {
+    const label = `message ${short(JSON.stringify({ body, jsep: about ?? jsep }))}`;
     const reply = await this.post(at.h, { janus: 'message', body, jsep }, { label });
     if (reply?.janus === 'ack') return this.get(`${at.s}?maxev=1`, { label: `event of ${label}` });
     return reply;

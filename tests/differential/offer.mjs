@@ -24,15 +24,18 @@ const VIDEO_EXTENSIONS = [
 ];
 const extmap = (list) => list.map((uri, i) => `a=extmap:${i + 1} ${uri}`);
 
+/** A section that can be named in a transcript. */
+const noted = (note, lines) => Object.assign(lines, { note });
+
 export function audio({ mid = '0', direction = 'sendrecv', feedback = true } = {}) {
-  return [
+  return noted(`audio ${mid} ${direction}`, [
     'm=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 110', ...transport, `a=mid:${mid}`, ...extmap(EXTENSIONS), `a=${direction}`,
     'a=msid:stream sound', 'a=rtcp-mux', 'a=rtcp-rsize', 'a=rtpmap:111 opus/48000/2',
     ...(feedback ? ['a=rtcp-fb:111 transport-cc'] : []),
     'a=fmtp:111 minptime=10;useinbandfec=1', 'a=rtpmap:63 red/48000/2', 'a=fmtp:63 111/111', 'a=rtpmap:9 G722/8000',
     'a=rtpmap:0 PCMU/8000', 'a=rtpmap:8 PCMA/8000', 'a=rtpmap:110 telephone-event/48000',
     'a=ssrc:1001 cname:me', 'a=ssrc:1001 msid:stream sound',
-  ];
+  ]);
 }
 
 const VIDEO_CODECS = [
@@ -54,15 +57,15 @@ export function video({ mid = '1', direction = 'sendrecv', simulcast = 'none' } 
     ssrc: ['a=ssrc-group:SIM 2001 2003 2005', 'a=ssrc-group:FID 2001 2002', 'a=ssrc-group:FID 2003 2004',
       'a=ssrc-group:FID 2005 2006', ...[2001, 2002, 2003, 2004, 2005, 2006].flatMap(source)],
   };
-  return [
+  return noted(`video ${mid} ${direction}, layers by ${simulcast}`, [
     `m=video 9 UDP/TLS/RTP/SAVPF ${VIDEO_CODECS.map(([type]) => type).join(' ')}`, ...transport, `a=mid:${mid}`,
     ...extmap(VIDEO_EXTENSIONS), `a=${direction}`, 'a=msid:stream picture', 'a=rtcp-mux', 'a=rtcp-rsize', ...codecs,
     ...streams[simulcast],
-  ];
+  ]);
 }
 
 export function data({ mid = '2' } = {}) {
-  return ['m=application 9 UDP/DTLS/SCTP webrtc-datachannel', ...transport, `a=mid:${mid}`, 'a=sctp-port:5000', 'a=max-message-size:262144'];
+  return noted(`data ${mid}`, ['m=application 9 UDP/DTLS/SCTP webrtc-datachannel', ...transport, `a=mid:${mid}`, 'a=sctp-port:5000', 'a=max-message-size:262144']);
 }
 
 /** Sections to a description. */

@@ -52,15 +52,10 @@ window.call = (() => {
 
   function onmessage(message, jsep) {
     note('message', { message, jsep: jsep ? jsep.type : undefined });
-    if (jsep) {
-      const waiting = answers;
-      answers = [];
-      waiting.forEach((take) => take(jsep));
-    } else if (message.error) {
-      const waiting = answers;
-      answers = [];
-      waiting.forEach((take) => take(null, `${message.error_code} ${message.error}`));
-    }
+    if (!jsep && !message.error) return;
+    const waiting = answers;
+    answers = [];
+    waiting.forEach((take) => (jsep ? take(jsep) : take(null, `${message.error_code} ${message.error}`)));
   }
 
   function onremotetrack(track, mid, on, metadata) {
@@ -88,14 +83,18 @@ window.call = (() => {
       error,
     }));
     sent.offer = jsep.sdp;
-    const answer = await within(15000, 'answer', (success, error) => {
-      answers.push((got, problem) => (got ? success(got) : error(problem)));
+    let applied = null;
+    sent.answer = await within(15000, 'answer', (success, error) => {
+      answers.push((got, problem) => {
+        if (!got) return error(problem);
+        held = relayPort ? { ...got, sdp: redirected(got.sdp, relayPort) } : got;
+        // At once, as pages do: candidates may follow within the same poll.
+        if (!holdAnswer) applied = applyAnswer();
+        return success(got.sdp);
+      });
       handle.send({ message: body, jsep, error });
     });
-    sent.answer = answer.sdp;
-    if (relayPort) answer.sdp = redirected(answer.sdp, relayPort);
-    held = answer;
-    if (!holdAnswer) await applyAnswer();
+    await applied;
     return sent;
   }
 

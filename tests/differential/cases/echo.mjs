@@ -71,7 +71,7 @@ export default {
       [{ audio: true, video: true }, audio({ mid: 'sound' }), video({ mid: 'picture' })],
     ]) {
       const at = await c.handle();
-      await c.message(at, body, offer(...sections));
+      await c.message(at, body, offer(...sections), sections.map((section) => section.note).join(', '));
       await c.post(at.s, { janus: 'destroy' }, { quiet: true });
     }
   },
