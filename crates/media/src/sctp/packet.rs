@@ -75,6 +75,11 @@ pub(super) fn parse(packet: &[u8]) -> Option<(Header, Chunks<'_>)> {
     Some((header, Chunks(chunks)))
 }
 
+/// Whether a packet begins with DATA.
+pub(super) fn is_data(packet: &[u8]) -> bool {
+    packet.get(COMMON_HEADER) == Some(&DATA)
+}
+
 /// The chunks of a packet up to the first malformed one.
 #[derive(Default)]
 pub(super) struct Chunks<'a>(&'a [u8]);

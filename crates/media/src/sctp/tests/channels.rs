@@ -73,6 +73,34 @@ fn large_messages_arrive_whole_on_a_clean_path() {
     }
 }
 
+#[test]
+fn a_megabyte_leaves_in_bursts_and_yet_quickly() {
+    let sent = std::cell::RefCell::new(Vec::new());
+    let mut path = Path::with_fate(|side, _, _| {
+        if side == 0 {
+            *sent.borrow_mut().last_mut().unwrap_or(&mut 0) += 1;
+        }
+        Fate::Pass
+    });
+    path.run_for(Duration::from_secs(1));
+    let start = path.now;
+    for _ in 0..15 {
+        path.send(0, "x", true, &[1; 60_000]).unwrap();
+    }
+    let mut got = 0;
+    while got < 15 {
+        sent.borrow_mut().push(0);
+        path.run_for(BURST_INTERVAL);
+        got += path.messages(1).len();
+        assert!(
+            path.now - start < Duration::from_millis(400),
+            "only {got} after 400 ms of 20 ms round trips"
+        );
+    }
+    let most = sent.borrow().iter().copied().max().unwrap();
+    assert!((BURST / 2..=2 * BURST).contains(&most), "{most} packets in 2 ms");
+}
+
 /// A reproducible number below 100 for each packet.
 fn dice(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -176,6 +204,7 @@ fn a_channel_closed_by_the_peer_is_reported_and_its_label_can_be_used_again() {
         let now = path.now;
         let (_, association) = path.ends[0].sctp.association.as_mut().unwrap();
         association.stream(0).unwrap().close(now).unwrap();
+        path.ends[0].sctp.stirred = true;
         path.collect();
         path.run_for(Duration::from_secs(1));
         assert_eq!(path.take_events(1), [SctpEvent::Closed { id: 0, label: "x".to_owned() }]);

@@ -297,6 +297,7 @@ fn hostile_packets_with_a_right_checksum_never_panic() {
     path.run_for(Duration::from_secs(1));
     let (now, (_, association)) = (path.now, path.ends[0].sctp.association.as_mut().unwrap());
     association.stream(0).unwrap().close(now).unwrap();
+    path.ends[0].sctp.stirred = true;
     path.collect();
     path.run_for(Duration::from_secs(1));
     let corpus = path.ends[0].sent.clone();
