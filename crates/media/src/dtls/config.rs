@@ -54,6 +54,7 @@ impl Default for DtlsSettings {
 
 /// The shared configuration; made once per process, or per certificate.
 pub struct DtlsConfig {
+    #[cfg(test)]
     certificate: Certificate,
     settings: DtlsSettings,
     builder: ConfigBuilder,
@@ -73,7 +74,12 @@ impl DtlsConfig {
             .with_flight_interval(Duration::from_millis(1))
             .with_mtu(settings.mtu.max(MIN_MTU) - overhead)
             .with_server_name(SERVER_NAME.to_owned());
-        let config = Self { certificate: certificate.clone(), settings, builder };
+        let config = Self {
+            #[cfg(test)]
+            certificate: certificate.clone(),
+            settings,
+            builder,
+        };
         for role in [Role::Client, Role::Server] {
             config.handshake(role, &config.settings.profiles, Arc::new(|_, _| Ok(())))?;
         }
@@ -81,7 +87,8 @@ impl DtlsConfig {
     }
 
     /// The certificate shown to peers.
-    pub fn certificate(&self) -> &Certificate {
+    #[cfg(test)]
+    pub(super) fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 

@@ -34,7 +34,7 @@ use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error as EngineError;
 
 pub use config::{DtlsConfig, DtlsSettings};
-pub use fingerprint::{Fingerprint, FingerprintError, FingerprintHash};
+pub use fingerprint::Fingerprint;
 
 use gate::{Admitted, Gate};
 
@@ -268,11 +268,13 @@ impl Dtls {
     }
 
     /// Whether the association was closed, by either side, or failed.
-    pub fn is_ended(&self) -> bool {
+    #[cfg(test)]
+    fn is_ended(&self) -> bool {
         self.state == State::Ended
     }
 
     /// Records and fragments that were refused.
+    #[allow(dead_code, reason = "for the peer's counters")]
     pub fn dropped(&self) -> u64 {
         self.gate.dropped()
     }

@@ -10,6 +10,7 @@ use std::cell::OnceCell;
 
 use portunus_srtp::{Opener, Sealer};
 
+use super::fingerprint::{FingerprintError, FingerprintHash};
 use super::*;
 use crate::certificate::{Certificate, KeyKind};
 

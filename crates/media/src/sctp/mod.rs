@@ -317,6 +317,7 @@ impl Sctp {
     }
 
     /// What was dropped so far.
+    #[allow(dead_code, reason = "for the peer's counters")]
     pub fn drops(&self) -> SctpDrops {
         SctpDrops { packets: self.drops.packets + self.guard.dropped(), ..self.drops }
     }
