@@ -60,7 +60,7 @@ impl Core {
             .map_err(|e| ApiError::new(ErrorCode::JsepInvalidSdp, e.janus_text()))?;
         let order = jsep.rid_order.as_deref().unwrap_or("hml");
         description.rid_order = RidOrder::from_name(order).unwrap_or_else(|| {
-            tracing::warn!(handle = %id, "unknown rid_order, taken as hml");
+            tracing::debug!(handle = %id, "unknown rid_order, taken as hml");
             RidOrder::HighFirst
         });
         let description = Arc::new(description);

@@ -31,7 +31,7 @@ impl Core {
     /// Answers with the error, if it is one.
     pub(crate) fn refuse_if(&mut self, outcome: Result<(), ApiError>, ask: &Ask) {
         if let Err(error) = outcome {
-            tracing::debug!(verb = ask.request.word, %error, "request refused");
+            tracing::debug!(verb = ?ask.request.verb, code = error.code.code(), "request refused");
             let request = &ask.request;
             let json = reply::error(request.session_id, Some(&request.transaction), &error);
             self.reply(ask.key, json);

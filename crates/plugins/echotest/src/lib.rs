@@ -36,12 +36,14 @@ const INVALID_ELEMENT: u16 = 413;
 pub struct EchoTest {
     handles: BTreeMap<HandleId, Echo>,
     events: bool,
+    /// The log has said that nothing is recorded.
+    warned: bool,
 }
 
 impl EchoTest {
     /// `events`: event handlers are told after every accepted request (`general.events`, on by default).
     pub fn new(events: bool) -> Self {
-        Self { handles: BTreeMap::new(), events }
+        Self { handles: BTreeMap::new(), events, warned: false }
     }
 
     /// Does what a request wants and answers it.
@@ -54,8 +56,8 @@ impl EchoTest {
                 return cx.answer(h, transaction, error, None);
             }
         };
-        if body.record == Some(true) {
-            tracing::warn!(handle = %h, "recording is not built yet: no file is written");
+        if body.record == Some(true) && !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(handle = %h, "recording is not built yet: `record` writes no file (said once)");
         }
         let echo = self.handles.entry(h).or_default();
         let done = json!({ "echotest": "event", "result": "ok" });
