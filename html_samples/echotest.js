@@ -253,7 +253,7 @@ function show(now, pair, report) {
   if (sent?.frameWidth) badge('own-size', `${sent.frameWidth} × ${sent.frameHeight}, ${Math.round(sent.framesPerSecond ?? 0)} fps`);
   put('figure-lost', String(now.lost));
   put('figure-codecs', now.codecs.join(', ') || '–');
-  put('figure-rtt', roundTrip === null ? '–' : `${roundTrip < 10 ? roundTrip.toFixed(1) : Math.round(roundTrip)} ms`);
+  put('figure-rtt', roundTrip === null ? '–' : roundTrip < 1 ? '< 1 ms' : `${Math.round(roundTrip)} ms`);
   const remote = pair && report.get(pair.remoteCandidateId);
   if (remote) {
     const address = remote.address ?? remote.ip ?? '';
