@@ -59,7 +59,7 @@ impl fmt::Display for Kind {
 /// What is wrong with an element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldError {
-    /// It is not there (or `null`).
+    /// It is not there.
     Missing(String),
     /// It has another type.
     Type(String, Kind),
@@ -97,7 +97,7 @@ impl From<FieldError> for ApiError {
     }
 }
 
-/// An element that must be there. `null` counts as absent.
+/// An element that must be there. `null` is a value of the wrong type, as in Janus.
 ///
 /// # Errors
 /// [`FieldError::Missing`] without it, [`FieldError::Type`] for another type.
@@ -105,13 +105,13 @@ pub fn require<'a>(object: &'a Object, name: &str, kind: Kind) -> Result<&'a Val
     optional(object, name, kind)?.ok_or_else(|| FieldError::Missing(name.to_owned()))
 }
 
-/// An element that may be there. `null` counts as absent.
+/// An element that may be there. `null` is a value of the wrong type, as in Janus.
 ///
 /// # Errors
 /// [`FieldError::Type`] for another type.
 pub fn optional<'a>(object: &'a Object, name: &str, kind: Kind) -> Result<Option<&'a Value>, FieldError> {
     match object.get(name) {
-        None | Some(Value::Null) => Ok(None),
+        None => Ok(None),
         Some(value) if kind.accepts(value) => Ok(Some(value)),
         Some(_) => Err(FieldError::Type(name.to_owned(), kind)),
     }
@@ -124,11 +124,13 @@ mod tests {
 
     #[test]
     fn texts_are_those_of_janus() {
-        let v = json!({"a": 1, "b": "x", "c": null, "d": -1, "e": ""});
+        let v = json!({"a": 1, "b": "x", "n": null, "d": -1, "e": ""});
         let o = v.as_object().unwrap();
         assert_eq!(require(o, "c", Kind::String).unwrap_err().to_string(), "Missing mandatory element (c)");
+        assert_eq!(optional(o, "c", Kind::String), Ok(None));
         for (name, kind, text) in [
             ("a", Kind::String, "a string"),
+            ("n", Kind::String, "a string"),
             ("e", Kind::NonEmptyString, "a non-empty string"),
             ("b", Kind::Integer, "an integer"),
             ("d", Kind::PositiveInteger, "a positive integer"),

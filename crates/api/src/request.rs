@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: whether the verb may be used there, and what it does.
 
-use crate::{ApiError, Kind, Object, Value, require};
+use crate::{ApiError, Kind, Object, Value, optional, require};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +67,8 @@ pub struct Request {
     pub session_id: u64,
     /// The handle it addresses; 0 is one that cannot exist.
     pub handle_id: Option<u64>,
+    /// `id`: the session id a `create` wants; 0 for any.
+    pub wanted_id: Option<u64>,
     /// The whole request.
     pub body: Object,
 }
@@ -84,7 +86,8 @@ impl Request {
     /// Reads the envelope. A value that is no object has no transaction, which is what the client is told.
     ///
     /// # Errors
-    /// 456 or 467 for `transaction` and `janus`, in this order.
+    /// 456 or 467 for `transaction`, `janus` and `id`, in this order. Janus looks at `id` in every request, and before it
+    /// knows the transaction.
     pub fn parse(value: Value) -> Result<Self, Refusal> {
         let body = match value {
             Value::Object(body) => body,
@@ -98,8 +101,10 @@ impl Request {
         let refuse = |e: crate::FieldError| Refusal { session_id, error: e.into() };
         let transaction = word("transaction").map_err(refuse)?;
         let word = word("janus").map_err(refuse)?;
+        let wanted = optional(&body, "id", Kind::PositiveInteger).map_err(refuse)?;
+        let wanted_id = wanted.and_then(Value::as_u64);
         let handle_id = id_of(&body, "handle_id");
-        Ok(Self { verb: Verb::from_word(&word), word, transaction, session_id, handle_id, body })
+        Ok(Self { verb: Verb::from_word(&word), word, transaction, session_id, handle_id, wanted_id, body })
     }
 
     /// An element that is only looked at if it is a string.
@@ -108,11 +113,11 @@ impl Request {
     }
 }
 
-/// An id of the envelope; anything but an integer counts as absent.
+/// An id of the envelope: `None` if it is absent or `null`, 0 if it is no integer.
 fn id_of(body: &Object, name: &str) -> Option<u64> {
-    let value = body.get(name)?;
+    let value = body.get(name).filter(|v| !v.is_null())?;
     // Janus keeps ids unsigned: a negative one is a large number that names nothing.
-    value.as_u64().or_else(|| value.as_i64().map(i64::cast_unsigned))
+    Some(value.as_u64().or_else(|| value.as_i64().map(i64::cast_unsigned)).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -134,6 +139,12 @@ mod tests {
             (json!([]), "Missing mandatory element (transaction)"),
             (json!({"janus": "ping"}), "Missing mandatory element (transaction)"),
             (json!({"transaction": 5}), "Invalid element type (transaction should be a string)"),
+            (json!({"transaction": null}), "Invalid element type (transaction should be a string)"),
+            (json!({"transaction": "a", "id": "x"}), "Missing mandatory element (janus)"),
+            (
+                json!({"transaction": "a", "janus": "ping", "id": null}),
+                "Invalid element type (id should be a positive integer)",
+            ),
             (json!({"transaction": "a"}), "Missing mandatory element (janus)"),
             (json!({"transaction": "a", "janus": 1}), "Invalid element type (janus should be a string)"),
         ] {
@@ -142,11 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_are_no_integers_count_as_absent() {
+    fn ids_that_are_no_integers_name_nothing() {
         for (id, session, handle) in [
-            (json!("7"), 0, None),
+            (json!("7"), 0, Some(0)),
             (json!(null), 0, None),
-            (json!(1.5), 0, None),
+            (json!(1.5), 0, Some(0)),
             (json!(0), 0, Some(0)),
             (json!(7), 7, Some(7)),
             (json!(-1), u64::MAX, Some(u64::MAX)),

@@ -2,7 +2,7 @@
 
 use crate::io::{Client, Output};
 use crate::machine::{Ask, Core, Step};
-use portunus_api::{ApiError, ErrorCode, HandleId, Kind, SessionId, optional, reply};
+use portunus_api::{ApiError, ErrorCode, HandleId, SessionId, reply};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -24,14 +24,7 @@ impl Core {
             return Err(ErrorCode::NotAcceptingSessions.into());
         }
         self.check_secret(&ask.request)?;
-        let wanted = match optional(&ask.request.body, "id", Kind::PositiveInteger) {
-            Ok(id) => id.and_then(serde_json::Value::as_u64).and_then(SessionId::new),
-            Err(e) => {
-                // Janus finds this one out before it knows the transaction.
-                self.reply(ask.key, reply::error(0, None, &e.into()));
-                return Ok(());
-            }
-        };
+        let wanted = ask.request.wanted_id.and_then(SessionId::new);
         if let Some(id) = wanted.filter(|id| self.sessions.contains_key(id)) {
             let error = ErrorCode::SessionConflict.into();
             self.reply(ask.key, reply::error(id.get(), Some(&ask.request.transaction), &error));

@@ -76,8 +76,9 @@ fn the_secret_is_checked_before_the_session_and_after_the_verb_at_the_root() {
     let right = json!({"janus": "keepalive", "transaction": "a", "session_id": 9, "apisecret": "top"});
     assert_eq!(error_in(&rig.ask(WS, right)).0, 458);
     assert_eq!(error_in(&rig.ask(WS, json!({"janus": "foo", "transaction": "a"}))).0, 457);
-    // The id is looked at only when the secret was right.
-    assert_eq!(error_in(&rig.ask(WS, json!({"janus": "create", "transaction": "a", "id": "x"}))).0, 403);
+    // Janus checks the type of `id` before anything else.
+    let odd = json!({"janus": "create", "transaction": "a", "id": "x"});
+    assert_eq!(error_in(&rig.ask(WS, odd)).0, 467);
 }
 
 #[test]
@@ -89,6 +90,7 @@ fn a_token_must_allow_the_plugin_even_beside_the_right_secret() {
     for (token, plugin, code) in [
         (json!(SCRIPT), "janus.plugin.script", 0),
         (json!(null), "janus.plugin.script", 0),
+        (json!(5), "janus.plugin.script", 0),
         (json!(BARE), "janus.plugin.script", 405),
         (json!("x"), "janus.plugin.script", 405),
         (json!(SCRIPT), "janus.plugin.shut", 405),

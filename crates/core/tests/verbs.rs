@@ -111,6 +111,14 @@ fn what_is_refused_is_refused_in_the_words_of_janus() {
             r#"{"janus":"error","session_id":1,"transaction":"a","error":{"code":459,"reason":"Handle not found"}}"#,
         ),
         (
+            json!({"janus": "keepalive", "transaction": "a", "session_id": 1, "handle_id": "2"}),
+            r#"{"janus":"error","session_id":1,"transaction":"a","error":{"code":459,"reason":"Handle not found"}}"#,
+        ),
+        (
+            json!({"janus": "ping", "transaction": "a", "session_id": 9, "id": "x"}),
+            r#"{"janus":"error","session_id":9,"error":{"code":467,"reason":"Invalid element type (id should be a positive integer)"}}"#,
+        ),
+        (
             json!({"janus": "keepalive", "transaction": "a", "session_id": 9}),
             r#"{"janus":"error","session_id":9,"transaction":"a","error":{"code":458,"reason":"No such session 9"}}"#,
         ),
@@ -177,7 +185,7 @@ fn a_message_needs_a_body_that_is_an_object() {
     let (mut rig, session, handle) = Rig::attached();
     for (extra, code, reason) in [
         (json!({}), 456, "Missing mandatory element (body)"),
-        (json!({"body": null}), 456, "Missing mandatory element (body)"),
+        (json!({"body": null}), 467, "Invalid element type (body should be an object)"),
         (json!({"body": []}), 467, "Invalid element type (body should be an object)"),
         (json!({"body": {}, "jsep": null}), 455, "Invalid jsep object"),
         (json!({"body": {}, "jsep": {}}), 456, "JSEP error: missing mandatory element (type)"),

@@ -87,7 +87,7 @@ impl Body {
             videoprofile: text(o, "videoprofile"),
             opusred: flag(o, "opusred").unwrap_or(false),
         };
-        let acts = ACTING.iter().any(|name| o.get(*name).is_some_and(|v| !v.is_null()));
+        let acts = ACTING.iter().any(|name| o.contains_key(*name));
         if acts || with_jsep {
             Ok(body)
         } else {
@@ -136,6 +136,7 @@ mod tests {
     fn what_is_wrong_is_told_with_the_texts_of_janus() {
         for (value, text) in [
             (json!({"audio": 1}), "Invalid element type (audio should be a boolean)"),
+            (json!({"audio": null}), "Invalid element type (audio should be a boolean)"),
             (json!({"bitrate": -1}), "Invalid element type (bitrate should be a positive integer)"),
             (json!({"videocodec": 8}), "Invalid element type (videocodec should be a string)"),
             (json!({"filename": 8}), "Invalid element type (filename should be a string)"),
@@ -163,7 +164,6 @@ mod tests {
             json!({"audiocodec": "opus"}),
             json!({"filename": "x"}),
             json!({"svc": true}),
-            json!({"audio": null}),
         ] {
             assert_eq!(parse(value.clone()).unwrap_err(), "Message error: no supported attributes found");
             assert!(Body::parse(value.as_object().unwrap(), true).is_ok(), "{value}");
