@@ -224,9 +224,11 @@ fn escape(i: &mut Input<'_>) -> Lex<u8> {
     preceded('\\', alt((simple, hex))).parse_next(i)
 }
 
-/// An absolute path without quotes, up to white space or a mark of the grammar.
+/// An absolute path without quotes, up to white space, a control character or a mark of the grammar.
 pub(crate) fn bare_path<'i>(i: &mut Input<'i>) -> Option<&'i str> {
-    let end = |c: char| c.is_whitespace() || matches!(c, ';' | ',' | ')' | ']' | '}' | '#' | '"' | '\\');
+    let end = |c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, ';' | ',' | ')' | ']' | '}' | '#' | '"' | '\\')
+    };
     run(i, ('/', take_till(1.., end)).take())
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{at, fixtures, ok, parse_file, text};
-use portunus_jcfg::{Notice, Radix, Value};
+use portunus_jcfg::{Notice, Radix, Value, parse_without_includes};
 
 #[test]
 fn every_construct_of_the_fixture_has_its_value() {
@@ -110,6 +110,11 @@ fn an_unquoted_path_is_text_with_a_notice() {
     assert_eq!(text(&document, "g.keyfile"), "/etc/y.key");
     let lines: Vec<u32> = document.notices.iter().map(|(place, _)| place.line).collect();
     assert_eq!(lines, [2, 3]);
+}
+
+#[test]
+fn an_unquoted_path_holds_no_control_character() {
+    assert!(parse_without_includes("test.jcfg", "a=/\0").is_err());
 }
 
 #[test]

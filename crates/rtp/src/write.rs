@@ -297,7 +297,7 @@ impl Elements {
                 .into_iter()
                 .filter(|kind| sink.map.id(*kind).is_some())
                 .filter_map(|kind| source?.extension(kind))
-                .any(|value| value.len() > 16 || value.is_empty()),
+                .any(|value| value.len() > 16),
         };
         Self { two_byte }
     }
@@ -483,7 +483,8 @@ impl Out<'_> {
 
     #[inline]
     fn element(&mut self, elements: Elements, id: u8, value: &[u8]) -> Result<(), RtpError> {
-        if !elements.fits(id, value.len()) {
+        // An empty element says nothing, and only the two-byte form could hold it.
+        if value.is_empty() || !elements.fits(id, value.len()) {
             return Ok(());
         }
         let len = low8(wide(value.len()));

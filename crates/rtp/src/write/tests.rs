@@ -133,6 +133,18 @@ fn two_byte_form_is_taken_when_needed() {
 }
 
 #[test]
+fn an_element_without_a_value_stays_behind_and_is_not_planned_for() {
+    let to = sink(&[(ExtensionKind::AudioLevel, 20), (ExtensionKind::DependencyDescriptor, 21)]);
+    let source = Packet {
+        extension: Some(two_byte(&[(4, &[]), (10, &[]), (5, &[1])])),
+        payload: vec![1; 20],
+        ..Packet::default()
+    };
+    // `write` compares the length with the planned one.
+    assert_eq!(extensions(&write(&source.bytes(), &all_kinds(), &REWRITE, &STAMP, &to)), []);
+}
+
+#[test]
 fn playout_delay_of_the_sink_wins() {
     let source = Packet { extension: Some(one_byte(&[(6, &[1, 2, 3])])), ..Packet::default() }.bytes();
     let mut to = sink(&[(ExtensionKind::PlayoutDelay, 6)]);
