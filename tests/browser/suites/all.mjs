@@ -6,6 +6,7 @@ import './simulcast.mjs';
 import './svc.mjs';
 import './data-channel.mjs';
 import './ice.mjs';
+import './transports.mjs';
 import './switches.mjs';
 import './renegotiation.mjs';
 import './hangup.mjs';
