@@ -27,7 +27,7 @@ pub struct Forwarding {
     worker: Worker,
     publisher: Path,
     sealer: Sealer,
-    slots: Vec<Box<[u8; SLOT]>>,
+    slots: Vec<[u8; SLOT]>,
     lengths: Vec<usize>,
     sequence: u16,
     timestamp: u32,
@@ -92,7 +92,7 @@ impl Forwarding {
         self.lengths.clear();
         self.timestamp = self.timestamp.wrapping_add(3000);
         while self.slots.len() < packets {
-            self.slots.push(Box::new([0; SLOT]));
+            self.slots.push([0; SLOT]);
         }
         for (i, slot) in self.slots.iter_mut().take(packets).enumerate() {
             let last = i + 1 == packets;
@@ -106,7 +106,7 @@ impl Forwarding {
             let bytes =
                 header.into_iter().chain([start, 0x01]).chain(std::iter::repeat_n(0x55, self.payload - 2));
             slot.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-            let sealed = self.sealer.protect_rtp(&mut **slot, 12 + self.payload).unwrap_or(0);
+            let sealed = self.sealer.protect_rtp(slot, 12 + self.payload).unwrap_or(0);
             self.lengths.push(sealed);
             self.sequence = self.sequence.wrapping_add(1);
         }

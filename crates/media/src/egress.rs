@@ -51,7 +51,6 @@ pub(crate) struct SendCounters {
     pub(crate) bytes: u64,
     pub(crate) calls_saved: u64,
     pub(crate) dropped: u64,
-    pub(crate) no_room: u64,
 }
 
 impl Egress {

@@ -78,11 +78,6 @@ impl Ice {
         self.selected
     }
 
-    /// The paths known to be the peer's own.
-    pub(crate) fn paths(&self) -> &[Path] {
-        &self.paths
-    }
-
     /// When the peer last showed that it consents to being sent to.
     pub(crate) const fn heard(&self) -> Option<Instant> {
         self.heard

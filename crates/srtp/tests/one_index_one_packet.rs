@@ -68,6 +68,11 @@ fn packet(ssrc: u32, seq: u16, fill: u8) -> Vec<u8> {
     p
 }
 
+fn key(profile: Profile) -> MasterKey {
+    let (key, salt) = (&[1; 32][..profile.key_len()], &[2; 14][..profile.salt_len()]);
+    MasterKey::new(profile, key, salt).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -76,13 +81,9 @@ proptest! {
         profile in proptest::sample::select(Profile::PREFERENCE.to_vec()),
         steps in steps(),
     ) {
-        let key = || {
-            let (key, salt) = (&[1; 32][..profile.key_len()], &[2; 14][..profile.salt_len()]);
-            MasterKey::new(profile, key, salt).unwrap()
-        };
-        let mut sealer = Sealer::new(key()).unwrap();
+        let mut sealer = Sealer::new(key(profile)).unwrap();
         let limits = OpenerLimits { replay_window: MAX_REPLAY_WINDOW, ..OpenerLimits::default() };
-        let mut opener = Opener::with_limits(&key(), limits).unwrap();
+        let mut opener = Opener::with_limits(&key(profile), limits).unwrap();
         let mut lent: HashMap<u32, SendState> = HashMap::new();
         let mut last: HashMap<u32, i64> = HashMap::new();
         let mut left: HashMap<(u32, u64), Vec<u8>> = HashMap::new();

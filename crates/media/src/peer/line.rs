@@ -252,6 +252,15 @@ impl Sink {
         }
     }
 
+    /// A packet left, with so many octets of payload: for the sender reports.
+    pub(crate) fn count(&mut self, octets: usize, timestamp: u32, now: Instant) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(u32::try_from(octets).unwrap_or(0));
+        if self.newest.is_none_or(|(newest, _)| timestamp.wrapping_sub(newest) < 1 << 31) {
+            self.newest = Some((timestamp, now));
+        }
+    }
+
     /// How many sent packets SRTP remembers for resending.
     pub(crate) const fn kept(is_video: bool) -> usize {
         if is_video { KEPT_PACKETS } else { 64 }

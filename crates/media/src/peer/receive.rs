@@ -6,7 +6,7 @@ use super::{Peer, PeerCx, Stage, Stream};
 use portunus_plugin::media::MediaEvent;
 use portunus_rtp::codec::PayloadInfo;
 use portunus_rtp::extension::{ExtensionKind, ExtensionOffsets};
-use portunus_rtp::mapping::SourceId;
+use portunus_rtp::mapping::{Arrival, SourceId};
 use portunus_rtp::packet::RtpHeader;
 use portunus_rtp::receive::Gap;
 use portunus_rtp::store::Stored;
@@ -35,6 +35,14 @@ pub(crate) struct Ready {
     pub(crate) info: PayloadInfo,
     /// It has the payload type of the line's codec, not of a companion (red, telephone-event).
     pub(crate) main: bool,
+}
+
+impl Ready {
+    /// The packet as the numbering of a sink sees it.
+    pub(super) fn arrival(&self) -> Arrival<'_> {
+        let timestamp = self.header.timestamp;
+        Arrival { source: self.id, sequence: self.sequence, timestamp, info: &self.info }
+    }
 }
 
 impl Peer {
@@ -144,41 +152,11 @@ impl Peer {
             self.refused.unknown_stream += 1;
             return;
         }
+        let is_main = header.payload_type == main;
         let Some(source) = line.sources.get_mut(source_index) else { return };
-        let Some(sequence) = source.unwrapper.unwrap(header.sequence) else { return };
-        let payload = parsed.view.payload();
-        if !source.stats.on_packet(sequence, header.timestamp, payload.len(), now_us) {
-            return;
-        }
+        let Some(arrived) = source.on_packet(&parsed, is_main, nack, now_us) else { return };
         source.repaired += u64::from(repaired);
-        let info = if header.payload_type == main {
-            let descriptor = parsed.extension(ExtensionKind::DependencyDescriptor);
-            source.inspector.inspect(payload, header.marker, descriptor)
-        } else {
-            PayloadInfo { keyframe: true, frame_end: header.marker, ..PayloadInfo::default() }
-        };
-        if info.dependency.is_some_and(|d| d.has_structure) {
-            source.structure = source.inspector.dependency().structure().cloned().map(Arc::new);
-        }
-        if info.keyframe {
-            source.keyframes.on_keyframe();
-            source.nacks.on_keyframe(sequence);
-        }
-        if nack {
-            match source.nacks.on_packet(sequence, now_us) {
-                Gap::None => {}
-                Gap::TooLarge => {
-                    source.keyframes.want();
-                    self.stirred = true;
-                }
-                _ => self.stirred = true,
-            }
-        }
-        if let Some(store) = &mut source.store
-            && store.insert(sequence, &parsed, now_us) == Stored::Duplicate
-        {
-            return;
-        }
+        self.stirred |= arrived.gap;
         source.last_packet = Some(now);
         let id = source.id;
         if !source.receiving {
@@ -195,11 +173,11 @@ impl Peer {
             slot: place.slot,
             len: packet.len(),
             id,
-            sequence,
+            sequence: arrived.sequence,
             header,
             extensions: parsed.extensions,
-            info,
-            main: header.payload_type == main,
+            info: arrived.info,
+            main: is_main,
         });
     }
 
@@ -235,6 +213,60 @@ struct Place {
     key: usize,
     stream: Stream,
     slot: usize,
+}
+
+/// A packet that its source had not seen before.
+struct Arrived {
+    sequence: u64,
+    info: PayloadInfo,
+    /// Something is missing, or a keyframe is wanted: a timer may have moved.
+    gap: bool,
+}
+
+impl Source {
+    /// Counts, inspects and stores a packet; `None` for one that is here already or far too old.
+    fn on_packet(
+        &mut self,
+        packet: &SourcePacket<'_>,
+        is_main: bool,
+        nack: bool,
+        now_us: u64,
+    ) -> Option<Arrived> {
+        let header = packet.view.header();
+        let payload = packet.view.payload();
+        let sequence = self.unwrapper.unwrap(header.sequence)?;
+        if !self.stats.on_packet(sequence, header.timestamp, payload.len(), now_us) {
+            return None;
+        }
+        let info = if is_main {
+            let descriptor = packet.extension(ExtensionKind::DependencyDescriptor);
+            self.inspector.inspect(payload, header.marker, descriptor)
+        } else {
+            PayloadInfo { keyframe: true, frame_end: header.marker, ..PayloadInfo::default() }
+        };
+        if info.dependency.is_some_and(|d| d.has_structure) {
+            self.structure = self.inspector.dependency().structure().cloned().map(Arc::new);
+        }
+        if info.keyframe {
+            self.keyframes.on_keyframe();
+            self.nacks.on_keyframe(sequence);
+        }
+        let gap = nack
+            && match self.nacks.on_packet(sequence, now_us) {
+                Gap::None => false,
+                Gap::TooLarge => {
+                    self.keyframes.want();
+                    true
+                }
+                _ => true,
+            };
+        if let Some(store) = &mut self.store
+            && store.insert(sequence, packet, now_us) == Stored::Duplicate
+        {
+            return None;
+        }
+        Some(Arrived { sequence, info, gap })
+    }
 }
 
 /// A source shows its SSRC. Another one than before is a restarted sender: it counts from new.

@@ -39,12 +39,7 @@ impl Peer {
         let Some(path) = self.open_path() else { return };
         let now_us = cx.clock.micros(now);
         let Ok(view) = RtpView::with_header(bytes, packet.header) else { return };
-        let arrival = Arrival {
-            source: packet.id,
-            sequence: packet.sequence,
-            timestamp: packet.header.timestamp,
-            info: &packet.info,
-        };
+        let arrival = packet.arrival();
         let marker = match self.choose(cx, line, packet, structure, now_us) {
             // Padding is the publisher's probing: it stops here.
             Verdict::Forward { set_marker } if !view.payload().is_empty() => {
@@ -71,11 +66,8 @@ impl Peer {
             payload: mapped.payload,
             frame_number: mapped.frame_number,
         };
-        let stamp = Stamp {
-            transport_cc: self.transport_sequence,
-            abs_send_time: extension::abs_send_time(now_us),
-            padding: 0,
-        };
+        let abs_send_time = extension::abs_send_time(now_us);
+        let stamp = Stamp { transport_cc: self.transport_sequence, abs_send_time, padding: 0 };
         let Some(srtp) = &mut self.srtp else { return };
         let source = SourcePacket { view, extensions: packet.extensions };
         let room = cx.egress.room();
@@ -88,11 +80,7 @@ impl Peer {
         };
         cx.egress.commit(sealed, path);
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
-        sink.packets = sink.packets.wrapping_add(1);
-        sink.octets = sink.octets.wrapping_add(u32::try_from(view.payload().len()).unwrap_or(0));
-        if sink.newest.is_none_or(|(t, _)| mapped.timestamp.wrapping_sub(t) < 1 << 31) {
-            sink.newest = Some((mapped.timestamp, now));
-        }
+        sink.count(view.payload().len(), mapped.timestamp, now);
         if l.feedback.nack {
             if packet.info.keyframe && cx.settings.nack_optimizations {
                 sink.index.clear();

@@ -51,7 +51,7 @@ fn switching_a_medium_off_and_on_leaves_no_gap() {
     let mut n = 0_u16;
     let mut burst = |s: &mut Simulation| {
         for _ in 0..30 {
-            s.send(&rtp("0", "", VP8, 5, n, u32::from(n) * 3000, &vp8(n % 30 == 0, n, 500)));
+            s.send(&rtp("0", "", VP8, 5, n, u32::from(n) * 3000, &vp8(n.is_multiple_of(30), n, 500)));
             n += 1;
             s.run(MS * 33);
         }

@@ -19,7 +19,7 @@ impl Publisher {
         for _ in 0..30 {
             for layer in layers {
                 let rid = ["l", "m", "h"][usize::from(*layer)];
-                let payload = vp8(self.n % 10 == 0, self.n, 200 + 200 * usize::from(*layer));
+                let payload = vp8(self.n.is_multiple_of(10), self.n, 200 + 200 * usize::from(*layer));
                 let ssrc = 100 + u32::from(*layer);
                 s.send(&rtp("0", rid, VP8, ssrc, self.n, u32::from(self.n) * 3000, &payload));
             }

@@ -84,12 +84,11 @@ async fn core(
         match inbound {
             Inbound::Gone { client } => drop(gone.send(client)),
             Inbound::Poll { session, secret, token, reply } => {
-                let verdict = if secret.as_deref() == Some("wrong") || token.as_deref() == Some("wrong") {
-                    PollVerdict::Forbidden
-                } else if sessions.contains(&session) {
-                    PollVerdict::Ok
-                } else {
-                    PollVerdict::NotFound
+                let wrong = |word: Option<String>| word.as_deref() == Some("wrong");
+                let verdict = match sessions.contains(&session) {
+                    _ if wrong(secret) || wrong(token) => PollVerdict::Forbidden,
+                    true => PollVerdict::Ok,
+                    false => PollVerdict::NotFound,
                 };
                 let _ = reply.send(verdict);
             }

@@ -9,8 +9,8 @@
 
 #![allow(clippy::print_stdout)]
 
+use portunus_benches::video;
 use portunus_media::bench::{Bare, Forwarding, Receivers, cpu_time};
-use portunus_sdp::{Codec, MediaKind, Negotiated, NegotiatedPayload, ext};
 use portunus_srtp::Profile;
 use std::time::{Duration, Instant};
 
@@ -36,13 +36,25 @@ fn measure(profile: Profile, subscribers: usize, frame: usize) -> anyhow::Result
     let mut receivers = Receivers::new(subscribers)?;
     let to = receivers.addresses();
     let mut bare = Bare::new(profile, 1200, &to)?;
-    let mut path = Forwarding::new(&line(), profile, PAYLOAD, &to)?;
+    let mut path = Forwarding::new(&video(), profile, PAYLOAD, &to)?;
 
     let seal = median(|| bare.round(frame, false, true), || ());
     let own = median_prepared(&mut path, frame, false, || ());
-    let singly = median(|| bare.round(frame, true, false), || drop(receivers.drain()));
-    let together = median(|| bare.round(frame, true, true), || drop(receivers.drain()));
-    let sent = median_prepared(&mut path, frame, true, || drop(receivers.drain()));
+    let singly = median(
+        || bare.round(frame, true, false),
+        || {
+            receivers.drain();
+        },
+    );
+    let together = median(
+        || bare.round(frame, true, true),
+        || {
+            receivers.drain();
+        },
+    );
+    let sent = median_prepared(&mut path, frame, true, || {
+        receivers.drain();
+    });
 
     println!("{profile:?}");
     println!("  bare seal                          {seal:6.0}");
@@ -73,7 +85,7 @@ fn median_prepared(path: &mut Forwarding, frame: usize, send: bool, mut between:
     let mut samples = Vec::new();
     let end = Instant::now() + MEASURE;
     while Instant::now() < end || samples.len() < 9 {
-        path.prepare(0x1234, frame);
+        path.prepare(portunus_benches::SSRC, frame);
         let before = cpu_time();
         let packets = path.forward(send);
         samples.push((cpu_time() - before).as_nanos() as f64 / packets.max(1) as f64);
@@ -86,35 +98,4 @@ fn median_prepared(path: &mut Forwarding, frame: usize, send: bool, mut between:
 fn middle(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn line() -> Negotiated {
-    Negotiated {
-        mindex: 0,
-        mid: "0".to_owned(),
-        kind: MediaKind::Video,
-        active: true,
-        receive: true,
-        send: true,
-        payloads: vec![NegotiatedPayload {
-            pt: 96,
-            name: "VP8".to_owned(),
-            codec: Some(Codec::Vp8),
-            clock_rate: 90_000,
-            channels: 1,
-            fmtp: None,
-            rtx: Some(97),
-            nack: true,
-            pli: true,
-            fir: true,
-            remb: true,
-            twcc: true,
-        }],
-        extensions: vec![(3, ext::TRANSPORT_WIDE_CC.to_owned()), (4, ext::MID.to_owned())],
-        remote_ssrcs: vec![(0x1234, None)],
-        rids: Vec::new(),
-        msid: None,
-        sctp_port: None,
-        max_message_size: None,
-    }
 }

@@ -1,0 +1,64 @@
+//! Forwarding a packet allocates nothing once the streams are known: neither where it comes in nor for any of its
+//! receivers, sockets included.
+#![allow(unsafe_code)]
+
+use portunus_benches::{SSRC, video};
+use portunus_media::bench::{Forwarding, Receivers};
+use portunus_srtp::Profile;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // Fails only while the thread ends.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+struct Counting;
+
+// SAFETY: passes everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(at, layout, len) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn forwarding_allocates_nothing_in_the_steady_state() {
+    for profile in [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80] {
+        let mut receivers = Receivers::new(10).unwrap();
+        let mut path = Forwarding::new(&video(), profile, 1100, &receivers.addresses()).unwrap();
+        let mut rounds = |n: usize| {
+            let mut allocations = 0;
+            let mut packets = 0;
+            for _ in 0..n {
+                path.prepare(SSRC, 5);
+                let before = ALLOCATIONS.get();
+                packets += path.forward(true);
+                allocations += ALLOCATIONS.get() - before;
+                receivers.drain();
+            }
+            (packets, allocations)
+        };
+        // The stores fill up once; their slots are used again ever after.
+        let (_, warming) = rounds(500);
+        assert!(warming > 0, "the counter counts");
+        assert_eq!(rounds(500), (25_000, 0), "{profile:?}");
+    }
+}

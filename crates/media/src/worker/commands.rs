@@ -1,0 +1,139 @@
+//! What the control task asks for.
+
+use super::{Worker, WorkerMessage};
+use crate::mdns::Resolver;
+use crate::peer::{Peer, PeerCx};
+use portunus_plugin::HandleId;
+use portunus_plugin::media::MediaCommand;
+use portunus_sdp::{Candidate, CandidateAddress};
+use std::time::Instant;
+
+impl Worker {
+    // === commands ===
+
+    pub(super) fn take_messages(&mut self, now: Instant) {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                WorkerMessage::Command(command) => self.on_command(command, now),
+                WorkerMessage::Datagrams(datagrams) => self.on_foreign(datagrams, now),
+                WorkerMessage::StunServer(addresses) => self.stun_servers = addresses,
+                WorkerMessage::Resolved(handle, candidate) => {
+                    self.on_candidate(handle, Some(*candidate), now)
+                }
+                WorkerMessage::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    pub(super) fn on_command(&mut self, command: MediaCommand, now: Instant) {
+        match command {
+            MediaCommand::Negotiate(n) => self.on_negotiate(*n, now),
+            MediaCommand::Candidate { handle, candidate } => self.on_candidate(handle, candidate, now),
+            MediaCommand::Route { source, sink } => {
+                let from = self.find_line(source.handle, &source.mid);
+                let to = self.find_line(sink.handle, &sink.mid);
+                match (from, to) {
+                    (Some(from), Some(to)) => self.route(from, to, now),
+                    _ => {
+                        tracing::warn!(source = %source.handle, sink = %sink.handle, "route to a medium that is not there")
+                    }
+                }
+            }
+            MediaCommand::Unroute { sink } => {
+                if let Some(to) = self.find_line(sink.handle, &sink.mid) {
+                    self.unroute(to);
+                }
+            }
+            MediaCommand::Select { sink, target } => {
+                if let Some((key, line)) = self.find_line(sink.handle, &sink.mid) {
+                    self.with_peer(key, now, |peer, cx| peer.select(cx, line, target));
+                }
+            }
+            MediaCommand::Keyframe { source } => {
+                if let Some((key, line)) = self.find_line(source.handle, &source.mid) {
+                    self.with_peer(key, now, |peer, cx| peer.request_keyframe(cx, line, None, now));
+                }
+            }
+            MediaCommand::Cap { handle, bitrate } => {
+                self.with_handle(handle, now, |peer, cx| peer.cap(cx, bitrate));
+            }
+            MediaCommand::PlayoutDelay { sink, delay } => {
+                if let Some((key, line)) = self.find_line(sink.handle, &sink.mid) {
+                    self.with_peer(key, now, |peer, _| peer.set_playout_delay(line, delay));
+                }
+            }
+            MediaCommand::Data { handle, message } => {
+                self.with_handle(handle, now, |peer, cx| peer.send_data(cx, &message, now));
+            }
+            MediaCommand::Hangup { handle, reason } => {
+                if let Some(key) = self.by_handle.get(&handle).copied() {
+                    self.remove(key, Some(reason), now, true);
+                }
+            }
+            MediaCommand::Forget { handle } => {
+                if let Some(key) = self.by_handle.get(&handle).copied() {
+                    self.remove(key, None, now, true);
+                }
+            }
+        }
+    }
+
+    pub(super) fn with_handle(
+        &mut self,
+        handle: HandleId,
+        now: Instant,
+        call: impl FnOnce(&mut Peer, &mut PeerCx<'_>),
+    ) {
+        if let Some(key) = self.by_handle.get(&handle).copied() {
+            self.with_peer(key, now, call);
+        }
+    }
+
+    pub(super) fn find_line(&self, handle: HandleId, mid: &str) -> Option<(usize, usize)> {
+        let key = self.by_handle.get(&handle).copied()?;
+        Some((key, self.peers.get(key)?.find_line(mid)?))
+    }
+
+    fn route(&mut self, from: (usize, usize), to: (usize, usize), now: Instant) {
+        self.unroute(to);
+        if let Some(source) = self.peers.get_mut(from.0) {
+            source.add_subscriber(from.1, to);
+        }
+        let layout = self.peers.get(from.0).and_then(|p| p.source_layout(from.1));
+        self.with_peer(to.0, now, |peer, _| peer.set_source(to.1, from, layout));
+        self.with_peer(from.0, now, |peer, cx| peer.request_keyframe(cx, from.1, None, now));
+    }
+
+    fn unroute(&mut self, to: (usize, usize)) {
+        let from = self.peers.get_mut(to.0).and_then(|p| p.clear_source(to.1));
+        if let Some((key, line)) = from
+            && let Some(source) = self.peers.get_mut(key)
+        {
+            source.remove_subscriber(line, to);
+        }
+    }
+
+    pub(super) fn on_candidate(&mut self, handle: HandleId, candidate: Option<Candidate>, now: Instant) {
+        if let Some(c) = &candidate
+            && matches!(c.address, CandidateAddress::Mdns(_))
+        {
+            if !self.settings.ignore_mdns {
+                self.resolve(handle, c.clone());
+            }
+            return;
+        }
+        self.with_handle(handle, now, |peer, cx| peer.add_candidate(cx, candidate.as_ref(), now));
+    }
+
+    fn resolve(&mut self, handle: HandleId, candidate: Candidate) {
+        let Some((inbox, waker)) = self.others.get(self.index).cloned() else { return };
+        let resolver = self.resolver.get_or_insert_with(|| {
+            Resolver::start(move |handle, candidate| {
+                if inbox.try_send(WorkerMessage::Resolved(handle, Box::new(candidate))).is_ok() {
+                    waker.wake();
+                }
+            })
+        });
+        resolver.resolve(handle, candidate);
+    }
+}

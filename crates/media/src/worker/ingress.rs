@@ -1,0 +1,262 @@
+//! Datagrams: whose they are, what they are, and where the packets among them go.
+
+use super::{BATCHES_PER_TURN, Foreign, MAX_FOREIGN, TCP, Worker, WorkerMessage, token, worker_of};
+use crate::egress::{Link, Path};
+use crate::ice;
+use crate::socket::{RECEIVE_BATCH, ReceiveBatch, SLOT};
+use portunus_rtp::packet::Demux;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+impl Worker {
+    // === datagrams ===
+
+    pub(super) fn on_readable(&mut self, socket: usize, now: Instant) {
+        let Some(mut batch) = self.batch.take() else { return };
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(s) = self.sockets.get(socket) else { break };
+            let local = s.local();
+            let n = match batch.receive(s) {
+                Ok(n) => n,
+                Err(error) => {
+                    tracing::warn!(%local, %error, "cannot receive");
+                    break;
+                }
+            };
+            for i in 0..n {
+                match batch.datagram(i) {
+                    Some((bytes, remote)) => {
+                        let path = Path { link: Link::Udp(socket), remote };
+                        self.on_datagram(bytes, i, path, local, now);
+                    }
+                    None => self.dropped.too_long += 1,
+                }
+            }
+            self.forward(&batch, now);
+            if n < RECEIVE_BATCH {
+                break;
+            }
+        }
+        self.batch = Some(batch);
+    }
+
+    /// One datagram: STUN decides whose a path is; everything else must come over a path that STUN proved.
+    pub(super) fn on_datagram(
+        &mut self,
+        bytes: &mut [u8],
+        slot: usize,
+        path: Path,
+        local: SocketAddr,
+        now: Instant,
+    ) {
+        let kind = Demux::classify(bytes);
+        if kind == Demux::Stun {
+            self.on_stun(bytes, path, local, now);
+            return;
+        }
+        if kind == Demux::Other {
+            self.dropped.unknown_kind += 1;
+            return;
+        }
+        let Some(key) = self.by_path.get(&path).copied() else {
+            if !self.give_to_other(bytes, path.remote, local) {
+                self.dropped.stranger += 1;
+            }
+            return;
+        };
+        self.with_peer(key, now, |peer, cx| match kind {
+            Demux::Dtls => peer.handle_dtls(cx, bytes, now),
+            Demux::Rtcp => peer.handle_rtcp(cx, bytes, now),
+            _ => peer.handle_rtp(cx, key, bytes, slot, now),
+        });
+    }
+
+    fn on_stun(&mut self, bytes: &[u8], path: Path, local: SocketAddr, now: Instant) {
+        if let Link::Udp(socket) = path.link
+            && let Some(r) = self.reflexive.get_mut(&socket)
+            && self.stun_servers.contains(&path.remote)
+            && r.handle_response(now, bytes)
+        {
+            return;
+        }
+        let Some(message) = ice::parse(bytes) else {
+            self.dropped.unauthenticated_stun += 1;
+            return;
+        };
+        let key = if message.is_binding_request() {
+            let ufrag = message.split_username().map_or("", |(ours, _)| ours);
+            if let Some(worker) = worker_of(ufrag).filter(|w| *w != self.index && self.settings.single_port) {
+                self.hand_to(worker, bytes, path.remote, local);
+                return;
+            }
+            self.by_ufrag.get(ufrag).copied()
+        } else {
+            // A response names nobody: it belongs to whoever knows its transaction.
+            self.by_path.get(&path).copied().or_else(|| self.asked(&message))
+        };
+        let Some(key) = key else {
+            if !self.give_to_other(bytes, path.remote, local) {
+                self.dropped.unauthenticated_stun += 1;
+            }
+            return;
+        };
+        let mut accepted = None;
+        self.with_peer(key, now, |peer, cx| accepted = peer.handle_stun(cx, message, path, local, now));
+        match accepted {
+            Some(heard) => {
+                if let Link::Tcp(connection) = path.link {
+                    self.connections.prove(connection);
+                }
+                if let Some(new) = heard.new_path {
+                    self.by_path.insert(new, key);
+                }
+            }
+            None => self.dropped.unauthenticated_stun += 1,
+        }
+    }
+
+    /// The peer that asked something of an address which has not proven anything yet.
+    fn asked(&self, message: &is::stun::StunMessage<'_>) -> Option<usize> {
+        if !message.is_successful_binding_response() && !message.is_failed_binding_response() {
+            return None;
+        }
+        self.peers.iter().find(|(_, p)| p.is_checking() && p.accepts(message)).map(|(key, _)| key)
+    }
+
+    // === other workers (single port) ===
+
+    fn hand_to(&mut self, worker: usize, bytes: &[u8], remote: SocketAddr, local: SocketAddr) {
+        if self.foreign.len() >= MAX_FOREIGN {
+            self.foreign.clear();
+        }
+        self.foreign.insert(remote, worker);
+        if let Some(list) = self.handed_over.get_mut(worker) {
+            list.push(Foreign { local, remote, bytes: bytes.into() });
+        }
+    }
+
+    fn give_to_other(&mut self, bytes: &[u8], remote: SocketAddr, local: SocketAddr) -> bool {
+        let Some(worker) = self.foreign.get(&remote).copied() else { return false };
+        if let Some(list) = self.handed_over.get_mut(worker) {
+            list.push(Foreign { local, remote, bytes: bytes.into() });
+        }
+        true
+    }
+
+    pub(super) fn hand_over(&mut self) {
+        for (list, (inbox, waker)) in self.handed_over.iter_mut().zip(&self.others) {
+            if !list.is_empty() && inbox.try_send(WorkerMessage::Datagrams(std::mem::take(list))).is_ok() {
+                waker.wake();
+            }
+        }
+    }
+
+    pub(super) fn on_foreign(&mut self, datagrams: Vec<Foreign>, now: Instant) {
+        let mut slot = Box::new([0_u8; SLOT]);
+        for foreign in datagrams {
+            let Some(socket) = self.sockets.iter().find(|(_, s)| s.local() == foreign.local).map(|(i, _)| i)
+            else {
+                continue;
+            };
+            let path = Path { link: Link::Udp(socket), remote: foreign.remote };
+            self.on_single(&mut slot, &foreign.bytes, path, foreign.local, now);
+        }
+    }
+
+    /// A datagram that did not come in a batch.
+    pub(super) fn on_single(
+        &mut self,
+        slot: &mut [u8; SLOT],
+        bytes: &[u8],
+        path: Path,
+        local: SocketAddr,
+        now: Instant,
+    ) {
+        let Some(room) = slot.get_mut(..bytes.len()) else { return };
+        room.copy_from_slice(bytes);
+        self.on_datagram(room, 0, path, local, now);
+        if !self.ready.is_empty() {
+            self.forward_from(&|_| Some(&*slot), now);
+        }
+    }
+
+    // === TCP ===
+
+    pub(super) fn on_connection(&mut self, index: usize, now: Instant) {
+        self.connections.drain(index, &self.epoll, token(TCP, index));
+        let mut slot = Box::new([0_u8; SLOT]);
+        let mut datagram = [0_u8; SLOT];
+        loop {
+            let Some((local, remote)) = self.connections.get(index).map(|c| (c.local, c.remote)) else {
+                return;
+            };
+            match self.connections.read(index, &mut datagram) {
+                Ok(Some(n)) => {
+                    let bytes = datagram.get(..n).unwrap_or_default();
+                    let path = Path { link: Link::Tcp(index), remote };
+                    self.on_single(&mut slot, bytes, path, local, now);
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    self.close_connection(index);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn close_connection(&mut self, index: usize) {
+        self.connections.close(index, &self.epoll);
+        self.by_path.retain(|path, _| path.link != Link::Tcp(index));
+        for (_, peer) in &mut self.peers {
+            peer.forget_link(Link::Tcp(index));
+        }
+    }
+
+    // === packets on their way ===
+
+    fn forward(&mut self, batch: &ReceiveBatch, now: Instant) {
+        if !self.ready.is_empty() {
+            self.forward_from(&|i| batch.slot(i), now);
+        }
+    }
+
+    /// Sends the packets that became ready to their sinks: for each source its packets in order, for each sink
+    /// all of them together.
+    pub(super) fn forward_from<'a>(&mut self, slot: &dyn Fn(usize) -> Option<&'a [u8; SLOT]>, now: Instant) {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.sort_by_key(|r| (r.peer, r.line, r.source));
+        for group in ready.chunk_by(|a, b| (a.peer, a.line, a.source) == (b.peer, b.line, b.source)) {
+            let Some(first) = group.first() else { continue };
+            let structure = self.peers.get(first.peer).and_then(|p| p.structure(first.line, first.source));
+            let mut n = 0;
+            while let Some((sink, line)) =
+                self.peers.get(first.peer).and_then(|p| p.subscriber(first.line, n))
+            {
+                n += 1;
+                self.with_peer(sink, now, |peer, cx| {
+                    for packet in group {
+                        if let Some(bytes) = slot(packet.slot).and_then(|s| s.get(..packet.len)) {
+                            peer.send_rtp(cx, line, packet, structure.as_deref(), bytes, now);
+                        }
+                    }
+                });
+                if self.egress.is_full() {
+                    self.flush();
+                }
+            }
+        }
+        ready.clear();
+        self.ready = ready;
+    }
+
+    pub(super) fn flush(&mut self) {
+        if self.egress.is_empty() {
+            return;
+        }
+        let (connections, epoll) = (&mut self.connections, &self.epoll);
+        self.egress.flush(&mut self.sockets, &mut self.sent, |connection, bytes| {
+            connections.write(connection, bytes, epoll, token(TCP, connection));
+        });
+    }
+}

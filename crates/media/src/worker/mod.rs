@@ -1,0 +1,450 @@
+//! A worker: one thread, its sockets, its timers, its peers. Everything that happens to a peer happens here.
+//!
+//! Loop: wait, take a batch of datagrams, find out whose they are, open them in place, walk the sinks of each
+//! source, seal into one arena, send the arena. Nothing waits, locks, or allocates per packet; nobody else's
+//! thread touches a peer.
+
+#[cfg(feature = "bench")]
+mod benched;
+mod commands;
+mod ingress;
+mod negotiation;
+#[cfg(test)]
+mod simulated;
+
+use crate::clock::Clock;
+use crate::dtls::DtlsConfig;
+use crate::egress::{Egress, Link, Path, SendCounters, Sockets};
+use crate::mdns::Resolver;
+use crate::peer::{Peer, PeerCx, Ready, Resend};
+use crate::random::Random;
+use crate::reflexive::Reflexive;
+use crate::settings::Settings;
+use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
+use crate::tcp::{Connections, Listener};
+use crate::wheel::Wheel;
+use portunus_plugin::HandleId;
+use portunus_plugin::media::{MediaCommand, MediaEvent};
+use portunus_sdp::Candidate;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+/// Batches taken from one socket before the others and the timers have their turn.
+const BATCHES_PER_TURN: usize = 4;
+/// Events that wait because the control task has no room. Beyond it, those that can be missed are dropped.
+const MAX_WAITING_EVENTS: usize = 65_536;
+/// A port per peer gathers reflexive addresses for so long at most.
+const GATHER: Duration = Duration::from_millis(500);
+/// How often a worker looks at its own housekeeping.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Addresses remembered that belong to peers of other workers (single port).
+const MAX_FOREIGN: usize = 65_536;
+/// Tries to find a free port in the range for one peer.
+const PORT_TRIES: u32 = 64;
+
+/// Takes events on the worker's thread; gives them back when full.
+pub(crate) type EventSink = Box<dyn Fn(HandleId, MediaEvent) -> Result<(), (HandleId, MediaEvent)> + Send>;
+
+/// What other threads tell a worker.
+pub(crate) enum WorkerMessage {
+    /// From the control task.
+    Command(MediaCommand),
+    /// Datagrams for one of our peers that came in at another worker's socket.
+    Datagrams(Vec<Foreign>),
+    /// The addresses of the STUN server.
+    StunServer(Vec<SocketAddr>),
+    /// A `.local` candidate of this handle was resolved.
+    Resolved(HandleId, Box<Candidate>),
+    /// Close all peers and end.
+    Stop,
+}
+
+/// A datagram handed over by another worker.
+pub(crate) struct Foreign {
+    local: SocketAddr,
+    remote: SocketAddr,
+    bytes: Box<[u8]>,
+}
+
+/// What a worker is made of.
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) dtls: Arc<DtlsConfig>,
+    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) inbox: Receiver<WorkerMessage>,
+    pub(crate) waker: Arc<Waker>,
+    pub(crate) others: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
+    pub(crate) ips: Vec<IpAddr>,
+    pub(crate) sdp_address: IpAddr,
+    pub(crate) events: EventSink,
+}
+
+/// See the module.
+pub(crate) struct Worker {
+    index: usize,
+    settings: Arc<Settings>,
+    dtls: Arc<DtlsConfig>,
+    inbox: Receiver<WorkerMessage>,
+    waker: Arc<Waker>,
+    others: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
+    ips: Vec<IpAddr>,
+    sdp_address: IpAddr,
+    events: EventSink,
+    waiting_events: VecDeque<(HandleId, MediaEvent)>,
+
+    epoll: Epoll,
+    sockets: Sockets,
+    listeners: Vec<Listener>,
+    connections: Connections,
+    reflexive: HashMap<usize, Reflexive>,
+    stun_servers: Vec<SocketAddr>,
+    resolver: Option<Resolver>,
+    gathering: Vec<Gathering>,
+    random: Random,
+
+    peers: slab::Slab<Box<Peer>>,
+    by_handle: HashMap<HandleId, usize>,
+    by_ufrag: HashMap<String, usize>,
+    by_path: HashMap<Path, usize>,
+    foreign: HashMap<SocketAddr, usize>,
+    handed_over: Vec<Vec<Foreign>>,
+
+    batch: Option<Box<ReceiveBatch>>,
+    ready: Vec<Ready>,
+    due: Vec<usize>,
+    wheel: Wheel,
+    clock: Clock,
+    egress: Egress,
+    sent: SendCounters,
+    pub(crate) dropped: Dropped,
+    stopping: bool,
+}
+
+/// Datagrams that were dropped, by reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dropped {
+    pub(crate) too_long: u64,
+    pub(crate) unknown_kind: u64,
+    pub(crate) stranger: u64,
+    pub(crate) unauthenticated_stun: u64,
+    pub(crate) panics: u64,
+    pub(crate) events: u64,
+}
+
+/// A peer with a port of its own that waits for its reflexive addresses.
+struct Gathering {
+    peer: usize,
+    exchange: u64,
+    until: Instant,
+}
+
+const WAKE: u64 = 0;
+const UDP: u64 = 1 << 32;
+const LISTEN: u64 = 2 << 32;
+const TCP: u64 = 3 << 32;
+const KIND: u64 = 0xffff_ffff_0000_0000;
+
+impl Worker {
+    pub(crate) fn new(start: Start) -> io::Result<Self> {
+        let now = Instant::now();
+        let epoll = Epoll::new()?;
+        epoll.add(start.waker.fd(), WAKE, false)?;
+        let mut sockets = Sockets::default();
+        let mut reflexive = HashMap::new();
+        for socket in start.sockets {
+            let fd = socket.fd();
+            let i = sockets.insert(socket);
+            epoll.add(fd, token(UDP, i), false)?;
+            reflexive.insert(i, Reflexive::new(now));
+        }
+        for (i, listener) in start.listeners.iter().enumerate() {
+            epoll.add(listener.fd(), token(LISTEN, i), false)?;
+        }
+        let others = start.others.len();
+        Ok(Self {
+            index: start.index,
+            settings: start.settings,
+            dtls: start.dtls,
+            inbox: start.inbox,
+            waker: start.waker,
+            others: start.others,
+            ips: start.ips,
+            sdp_address: start.sdp_address,
+            events: start.events,
+            waiting_events: VecDeque::new(),
+            epoll,
+            sockets,
+            listeners: start.listeners,
+            connections: Connections::default(),
+            reflexive,
+            stun_servers: Vec::new(),
+            resolver: None,
+            gathering: Vec::new(),
+            random: Random::new(),
+            peers: slab::Slab::new(),
+            by_handle: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_path: HashMap::new(),
+            foreign: HashMap::new(),
+            handed_over: (0..others).map(|_| Vec::new()).collect(),
+            batch: Some(Box::new(ReceiveBatch::new())),
+            ready: Vec::with_capacity(256),
+            due: Vec::new(),
+            wheel: Wheel::new(now),
+            clock: Clock::new(now),
+            egress: Egress::new(),
+            sent: SendCounters::default(),
+            dropped: Dropped::default(),
+            stopping: false,
+        })
+    }
+
+    /// Works until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut ready = Vec::with_capacity(64);
+        let mut housekeeping = Instant::now();
+        while !self.stopping {
+            let sleep = self.sleep(Instant::now(), housekeeping);
+            if let Err(error) = self.epoll.wait(sleep, &mut ready) {
+                tracing::error!(%error, "cannot wait for the network");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let now = Instant::now();
+            for token in ready.iter().copied() {
+                self.on_token(token, now);
+            }
+            self.on_timers(now);
+            if now >= housekeeping {
+                housekeeping = now + HOUSEKEEPING;
+                self.keep_house(now);
+            }
+            self.flush();
+            self.hand_over();
+            self.flush_events();
+        }
+        self.close_all(Instant::now());
+    }
+
+    fn sleep(&self, now: Instant, housekeeping: Instant) -> Duration {
+        let mut sleep = self.wheel.sleep(now).min(housekeeping.saturating_duration_since(now));
+        if !self.waiting_events.is_empty() {
+            sleep = sleep.min(Duration::from_millis(5));
+        }
+        if let Some(g) = self.gathering.iter().map(|g| g.until).min() {
+            sleep = sleep.min(g.saturating_duration_since(now));
+        }
+        sleep
+    }
+
+    fn on_token(&mut self, token: u64, now: Instant) {
+        let index = usize::try_from(token & !KIND).unwrap_or(usize::MAX);
+        match token & KIND {
+            UDP => self.on_readable(index, now),
+            LISTEN => {
+                if let Some(listener) = self.listeners.get(index) {
+                    self.connections.accept(listener, &self.epoll, |i| self::token(TCP, i), now);
+                }
+            }
+            TCP => self.on_connection(index, now),
+            _ => {
+                self.waker.reset();
+                self.take_messages(now);
+            }
+        }
+    }
+
+    // === timers ===
+
+    fn on_timers(&mut self, now: Instant) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(now, &mut due);
+        for key in due.drain(..) {
+            if self.peers.get(key).is_some_and(|p| p.is_due(now)) {
+                self.with_peer(key, now, |peer, cx| peer.handle_timeout(cx, now));
+            } else if let Some(at) = self.peers.get(key).map(|p| p.wakes_at(now)) {
+                self.wheel.schedule(key, at);
+            }
+        }
+        self.due = due;
+        self.ask_stun_server(now);
+        self.end_gathering(now);
+    }
+
+    fn keep_house(&mut self, now: Instant) {
+        while let Some(index) = self.connections.overdue(now) {
+            self.close_connection(index);
+        }
+        if let Some(at) = self.reflexive.values().map(Reflexive::next).min()
+            && !self.stun_servers.is_empty()
+        {
+            tracing::trace!(in_ms = at.saturating_duration_since(now).as_millis(), "next reflexive look-up");
+        }
+    }
+
+    fn ask_stun_server(&mut self, now: Instant) {
+        if self.stun_servers.is_empty() {
+            return;
+        }
+        for (index, r) in &mut self.reflexive {
+            let Some(socket) = self.sockets.get(*index) else { continue };
+            let local = socket.local();
+            let same_family = |s: &&SocketAddr| s.is_ipv4() == local.is_ipv4();
+            let Some(server) = self.stun_servers.iter().find(same_family).copied() else { continue };
+            if local.ip().is_loopback() != server.ip().is_loopback() {
+                continue;
+            }
+            if now >= r.next()
+                && let Some(request) = r.poll_request(now, self.random.array())
+            {
+                self.egress.push(&request, Path { link: Link::Udp(*index), remote: server });
+            }
+        }
+    }
+
+    // === peers ===
+
+    /// Calls a peer and does what it asked for. A panic ends that peer only.
+    fn with_peer(&mut self, key: usize, now: Instant, call: impl FnOnce(&mut Peer, &mut PeerCx<'_>)) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let handle = peer.handle();
+        let mut cx = PeerCx {
+            settings: &self.settings,
+            clock: &self.clock,
+            egress: &mut self.egress,
+            ready: &mut self.ready,
+            events: &mut self.waiting_events,
+            random: &mut self.random,
+            connections: &self.connections,
+            sockets: &self.sockets,
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| call(peer, &mut cx)));
+        if done.is_err() {
+            self.dropped.panics += 1;
+            tracing::error!(handle = %handle, "a panic inside one peer: closing it");
+            self.remove(key, Some("Internal error".to_owned()), now, false);
+            return;
+        }
+        self.after_call(key, now);
+    }
+
+    /// What every call of a peer may have left to do.
+    fn after_call(&mut self, key: usize, now: Instant) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if let Some(reason) = peer.closing() {
+            self.remove(key, Some(reason), now, true);
+            return;
+        }
+        let resends = peer.take_resends();
+        if !resends.is_empty() {
+            self.resend(key, &resends, now);
+        }
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.take_stirred() {
+            let at = peer.next_timeout(&self.clock, now);
+            if peer.reschedule(at) {
+                self.wheel.schedule(key, at);
+            }
+        }
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        for (source, line, substream) in peer.take_wanted_keyframes() {
+            self.with_peer(source, now, |peer, cx| peer.request_keyframe(cx, line, substream, now));
+        }
+    }
+
+    /// Answers NACKs: the packets lie with the source, the rewrite values with the sink.
+    fn resend(&mut self, key: usize, resends: &[Resend], now: Instant) {
+        let now_us = self.clock.micros(now);
+        let abs = portunus_rtp::extension::abs_send_time(now_us);
+        for resend in resends {
+            if self.egress.is_full() {
+                self.flush();
+            }
+            if resend.source == key {
+                let Some(peer) = self.peers.get_mut(key) else { return };
+                peer.resend_own(&mut self.egress, resend, abs, now_us);
+            } else if let Some((sink, source)) = self.peers.get2_mut(key, resend.source) {
+                sink.resend(&mut self.egress, resend, source, abs, now_us);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: usize, reason: Option<String>, now: Instant, tell_peer: bool) {
+        let Some(mut peer) = self.peers.try_remove(key) else { return };
+        let handle = peer.handle();
+        if tell_peer {
+            let _ = catch_unwind(AssertUnwindSafe(|| peer.close(&mut self.egress, now)));
+        }
+        self.by_handle.remove(&handle);
+        self.by_ufrag.retain(|_, k| *k != key);
+        self.by_path.retain(|_, k| *k != key);
+        self.gathering.retain(|g| g.peer != key);
+        for (_, other) in &mut self.peers {
+            other.forget_peer(key);
+        }
+        if !peer.own_sockets().is_empty() {
+            self.flush();
+        }
+        for socket in peer.own_sockets() {
+            if let Some(s) = self.sockets.get(*socket) {
+                self.epoll.remove(s.fd());
+            }
+            self.reflexive.remove(socket);
+            self.sockets.remove(*socket);
+        }
+        if let Some(reason) = reason {
+            self.waiting_events.push_back((handle, MediaEvent::Hangup { reason }));
+        }
+    }
+
+    fn close_all(&mut self, now: Instant) {
+        let keys: Vec<usize> = self.peers.iter().map(|(k, _)| k).collect();
+        for key in keys {
+            self.remove(key, None, now, true);
+        }
+        self.flush();
+    }
+
+    // === events ===
+
+    fn flush_events(&mut self) {
+        while let Some((handle, event)) = self.waiting_events.pop_front() {
+            if let Err(back) = (self.events)(handle, event) {
+                self.waiting_events.push_front(back);
+                break;
+            }
+        }
+        if self.waiting_events.len() > MAX_WAITING_EVENTS {
+            let before = self.waiting_events.len();
+            self.waiting_events.retain(|(_, e)| !can_be_missed(e));
+            self.dropped.events += u64::try_from(before - self.waiting_events.len()).unwrap_or(0);
+        }
+    }
+}
+
+/// Events that a client can do without when the control task is hopelessly behind.
+const fn can_be_missed(event: &MediaEvent) -> bool {
+    matches!(
+        event,
+        MediaEvent::Receiving { .. }
+            | MediaEvent::SlowLink { .. }
+            | MediaEvent::Layer { .. }
+            | MediaEvent::PeerBitrate(_)
+            | MediaEvent::Data(_)
+    )
+}
+
+fn token(kind: u64, index: usize) -> u64 {
+    kind | (u64::try_from(index).unwrap_or(0) & !KIND)
+}
+
+/// The worker whose peer has this user name fragment: its first two characters.
+fn worker_of(ufrag: &str) -> Option<usize> {
+    usize::from_str_radix(ufrag.get(..2)?, 36).ok()
+}

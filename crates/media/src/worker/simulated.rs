@@ -1,0 +1,76 @@
+//! What simulations need of a worker: datagrams in, packets out, and the time, all by hand.
+
+use super::Worker;
+use crate::egress::{Link, Path};
+use crate::peer::{Peer, PeerCx, Ready};
+use crate::socket::SLOT;
+use portunus_plugin::HandleId;
+use portunus_plugin::media::{MediaCommand, MediaEvent};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+impl Worker {
+    /// One datagram, and everything that follows from it; what becomes ready for sinks is shown first.
+    pub(crate) fn simulate(
+        &mut self,
+        bytes: &[u8],
+        from: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+        mut show: impl FnMut(&Ready, &[u8]),
+    ) {
+        let Some(socket) = self.sockets.iter().find(|(_, s)| s.local() == local).map(|(i, _)| i) else {
+            return;
+        };
+        let mut slot = Box::new([0_u8; SLOT]);
+        slot[..bytes.len()].copy_from_slice(bytes);
+        let path = Path { link: Link::Udp(socket), remote: from };
+        self.on_datagram(&mut slot[..bytes.len()], 0, path, local, now);
+        for r in &self.ready {
+            show(r, &slot[..r.len]);
+        }
+        self.forward_from(&|_| Some(&*slot), now);
+    }
+
+    /// A packet of a source that has no network: peer `handle` is never connected, but its sinks are.
+    pub(crate) fn feed(&mut self, handle: HandleId, packet: &[u8], now: Instant) {
+        let mut slot = Box::new([0_u8; SLOT]);
+        slot[..packet.len()].copy_from_slice(packet);
+        let key = self.by_handle[&handle];
+        self.with_peer(key, now, |peer, cx| peer.feed_rtp(cx, key, packet, now));
+        self.forward_from(&|_| Some(&*slot), now);
+    }
+
+    pub(crate) fn simulate_timers(&mut self, now: Instant) {
+        self.on_timers(now);
+    }
+
+    pub(crate) fn simulate_command(&mut self, command: MediaCommand, now: Instant) {
+        self.on_command(command, now);
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<(HandleId, MediaEvent)> {
+        self.waiting_events.drain(..).collect()
+    }
+
+    /// What would be sent now: from which socket, where, and the bytes.
+    pub(crate) fn take_packets(&mut self) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
+        let mut out = Vec::new();
+        let sockets = &self.sockets;
+        self.egress.drain(|bytes, path| {
+            if let Link::Udp(i) = path.link {
+                out.push((sockets.get(i).unwrap().local(), path.remote, bytes.to_vec()));
+            }
+        });
+        out
+    }
+
+    pub(crate) fn on_peer(
+        &mut self,
+        handle: HandleId,
+        now: Instant,
+        call: impl FnOnce(&mut Peer, &mut PeerCx<'_>),
+    ) {
+        self.with_handle(handle, now, call);
+    }
+}
