@@ -4,6 +4,7 @@ use crate::settings::Settings;
 use crate::socket::InterfaceAddress;
 use portunus_sdp::{Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
 /// Addresses of one machine that are used at most; a machine with more has them for other reasons.
 const MAX_ADDRESSES: usize = 16;
@@ -15,30 +16,34 @@ const HOST_TCP: u32 = 105;
 const SERVER_REFLEXIVE: u32 = 100;
 const LOCAL_PREFERENCE: u32 = 8192;
 
-/// The addresses to listen on, best first.
-pub(crate) fn usable(all: &[InterfaceAddress], settings: &Settings) -> Vec<IpAddr> {
-    let mut found: Vec<IpAddr> = Vec::new();
+/// Ports tried for one peer: a range that is full must not keep a worker busy.
+const MAX_PORT_TRIES: u32 = 1024;
+
+/// The addresses to listen on, best first; their port is 0.
+pub(crate) fn usable(all: &[InterfaceAddress], settings: &Settings) -> Vec<SocketAddr> {
+    let mut found: Vec<SocketAddr> = Vec::new();
     for a in all {
-        if is_wanted(a, settings) && !found.contains(&a.ip) {
-            found.push(a.ip);
+        if is_wanted(a, settings) && !found.iter().any(|f| f.ip() == a.ip) {
+            found.push(a.any_port());
         }
     }
     // IPv4 first, loopback last: the first address is the one in c= and o= lines.
-    found.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6()));
+    found.sort_by_key(|a| (a.ip().is_loopback(), a.is_ipv6()));
     found.truncate(MAX_ADDRESSES);
     found
 }
 
 fn is_wanted(a: &InterfaceAddress, settings: &Settings) -> bool {
+    let ip = a.ip;
     let matches = |list: &[String]| {
-        let ip = a.ip.to_string();
+        let ip = ip.to_string();
         list.iter().any(|prefix| !prefix.is_empty() && (a.name.starts_with(prefix) || ip.starts_with(prefix)))
     };
-    let family = match a.ip {
+    let family = match ip {
         IpAddr::V4(ip) => !ip.is_link_local() && !ip.is_unspecified(),
         IpAddr::V6(ip) => settings.ipv6 && (settings.ipv6_link_local || !ip.is_unicast_link_local()),
     };
-    if !family || (a.ip.is_loopback() && !settings.allow_loopback) {
+    if !family || (ip.is_loopback() && !settings.allow_loopback) {
         return false;
     }
     if settings.ice_enforce.is_empty() {
@@ -49,14 +54,39 @@ fn is_wanted(a: &InterfaceAddress, settings: &Settings) -> bool {
 }
 
 /// The address for c= and o= lines.
-pub(crate) fn sdp_address(used: &[IpAddr], settings: &Settings) -> IpAddr {
+pub(crate) fn sdp_address(used: &[SocketAddr], settings: &Settings) -> IpAddr {
     settings
         .nat_1_1_mapping
         .first()
         .copied()
         .or(settings.sdp_address)
-        .or_else(|| used.first().copied())
+        .or_else(|| used.first().map(SocketAddr::ip))
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// The ports of `range` to try for one peer: from anywhere in it (`random`) on and round.
+pub(crate) fn ports(range: &RangeInclusive<u16>, random: u32) -> impl Iterator<Item = u16> {
+    let first = u32::from(*range.start());
+    let width = u32::from(*range.end()).saturating_sub(first) + 1;
+    let tries = if range.is_empty() { 0 } else { width.min(MAX_PORT_TRIES) };
+    (0..tries).filter_map(move |i| u16::try_from(first + (random % width + i) % width).ok())
+}
+
+/// The same address, scope and all, with a port.
+pub(crate) const fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
+}
+
+/// The public addresses that stand for a local one.
+fn mapped(local: SocketAddr, settings: &Settings) -> impl Iterator<Item = IpAddr> {
+    let all = settings.nat_1_1_mapping.iter().copied();
+    all.filter(move |ip| ip.is_ipv4() == local.is_ipv4() && !local.ip().is_loopback())
+}
+
+/// Whether a server-reflexive address would make a candidate beside this local one.
+pub(crate) fn wants_reflexive(local: SocketAddr, settings: &Settings) -> bool {
+    !settings.ice_lite && mapped(local, settings).next().is_none()
 }
 
 /// A local address as peers see it.
@@ -76,12 +106,7 @@ pub(crate) fn candidates(sockets: &[Advertised], settings: &Settings) -> Vec<Can
     for (i, socket) in sockets.iter().enumerate() {
         let order = u32::try_from(i).unwrap_or(u32::MAX).min(LOCAL_PREFERENCE - 1);
         let local = socket.local;
-        let mapped: Vec<IpAddr> = settings
-            .nat_1_1_mapping
-            .iter()
-            .copied()
-            .filter(|ip| ip.is_ipv4() == local.is_ipv4() && !local.ip().is_loopback())
-            .collect();
+        let mapped: Vec<IpAddr> = mapped(local, settings).collect();
         let kind = if socket.tcp { HOST_TCP } else { HOST };
         let preference = LOCAL_PREFERENCE - order;
         for ip in &mapped {
@@ -99,9 +124,7 @@ pub(crate) fn candidates(sockets: &[Advertised], settings: &Settings) -> Vec<Can
         if mapped.is_empty() || settings.keep_private_host {
             push(&mut out, candidate(CandidateKind::Host, kind, preference, local, socket.tcp));
         }
-        if let Some(address) =
-            socket.reflexive.filter(|a| *a != local && mapped.is_empty() && !settings.ice_lite)
-        {
+        if let Some(address) = socket.reflexive.filter(|a| *a != local && wants_reflexive(local, settings)) {
             let mut c = candidate(CandidateKind::Srflx, SERVER_REFLEXIVE, preference, address, socket.tcp);
             c.related = Some(local);
             push(&mut out, c);
@@ -153,12 +176,12 @@ mod tests {
             ("docker0", "172.17.0.1"),
         ]
         .into_iter()
-        .map(|(name, ip)| InterfaceAddress { name: name.to_owned(), ip: ip.parse().unwrap() })
+        .map(|(name, ip)| InterfaceAddress { name: name.to_owned(), ip: ip.parse().unwrap(), scope: 0 })
         .collect()
     }
 
     fn used(s: &Settings) -> Vec<String> {
-        usable(&interfaces(), s).iter().map(ToString::to_string).collect()
+        usable(&interfaces(), s).iter().map(|a| a.ip().to_string()).collect()
     }
 
     #[test]
@@ -211,9 +234,41 @@ mod tests {
                 "candidate:2 1 udp 2015363327 203.0.113.2 10000 typ host",
             ]
         );
-        assert_eq!(sdp_address(&["10.0.0.5".parse().unwrap()], &s).to_string(), "203.0.113.1");
+        assert_eq!(sdp_address(&["10.0.0.5:0".parse().unwrap()], &s).to_string(), "203.0.113.1");
         s.keep_private_host = true;
         assert_eq!(texts(&s).len(), 3);
         assert!(texts(&s)[2].contains(" 10.0.0.5 10000 typ host"));
+    }
+
+    #[test]
+    fn a_link_local_address_keeps_the_scope_that_binding_needs() {
+        let mut s = settings();
+        (s.ipv6, s.ipv6_link_local) = (true, true);
+        let address = InterfaceAddress { name: "eth0".to_owned(), ip: "fe80::1".parse().unwrap(), scope: 7 };
+        assert_eq!(usable(&[address], &s), ["[fe80::1%7]:0".parse::<SocketAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn every_port_of_a_range_is_tried_once_from_anywhere_on() {
+        let tried = |random| ports(&(65532..=65535), random).collect::<Vec<_>>();
+        assert_eq!(tried(0), [65532, 65533, 65534, 65535]);
+        assert_eq!(tried(6), [65534, 65535, 65532, 65533]);
+        assert_eq!(tried(u32::MAX), [65535, 65532, 65533, 65534]);
+        assert_eq!(ports(&(7..=7), 9).collect::<Vec<_>>(), [7]);
+        assert_eq!(ports(&RangeInclusive::new(9, 7), 9).count(), 0);
+        assert_eq!(ports(&(0..=65535), 9).count(), 1024);
+    }
+
+    #[test]
+    fn a_mapping_or_a_lite_agent_has_no_use_for_reflexive_addresses() {
+        let [local, other_family, loopback] =
+            ["10.0.0.5:1", "[2001:db8::1]:1", "127.0.0.1:1"].map(|a| a.parse().unwrap());
+        let mut s = settings();
+        assert!(wants_reflexive(local, &s));
+        s.nat_1_1_mapping = vec!["203.0.113.1".parse().unwrap()];
+        assert!(!wants_reflexive(local, &s));
+        assert!(wants_reflexive(other_family, &s) && wants_reflexive(loopback, &s));
+        s.ice_lite = true;
+        assert!(!wants_reflexive(other_family, &s) && !wants_reflexive(loopback, &s));
     }
 }

@@ -56,7 +56,7 @@ impl Forwarding {
             inbox,
             waker: Arc::new(Waker::new()?),
             others: Vec::new(),
-            ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             events: Box::new(|_, _| Ok(())),
         })?;

@@ -1,7 +1,7 @@
 //! The control side of the engine: starts the workers, decides which worker a handle's peer lives on, and
 //! passes commands on.
 
-use crate::addresses;
+use crate::addresses::{self, with_port};
 use crate::dtls::{DtlsConfig, DtlsSettings};
 use crate::settings::Settings;
 use crate::socket::{UdpSocket, Waker, interface_addresses};
@@ -79,13 +79,13 @@ impl Engine {
         settings: Settings,
         events: impl Fn(HandleId, MediaEvent) -> Result<(), (HandleId, MediaEvent)> + Send + Clone + 'static,
     ) -> Result<Self, Error> {
-        let ips = addresses::usable(&interface_addresses()?, &settings);
-        if ips.is_empty() {
+        let local = addresses::usable(&interface_addresses()?, &settings);
+        if local.is_empty() {
             tracing::warn!(
                 "no network address is usable for media; check ice_enforce_list and allow_loopback"
             );
         }
-        let sdp_address = addresses::sdp_address(&ips, &settings);
+        let sdp_address = addresses::sdp_address(&local, &settings);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = if settings.workers == 0 { cores } else { settings.workers }.clamp(1, MAX_WORKERS);
         let dtls_settings = DtlsSettings {
@@ -102,8 +102,8 @@ impl Engine {
         let mut workers = Vec::with_capacity(count);
         let mut addresses = Vec::new();
         for index in 0..count {
-            let sockets = open_sockets(&ips, index, &settings)?;
-            let listeners = open_listeners(&ips, index, &settings)?;
+            let sockets = open_sockets(&local, index, &settings)?;
+            let listeners = open_listeners(&local, index, &settings)?;
             addresses.extend(sockets.iter().map(UdpSocket::local));
             let (inbox, commands) = sync_channel(COMMAND_QUEUE);
             let waker = Arc::new(Waker::new()?);
@@ -122,7 +122,7 @@ impl Engine {
                 inbox,
                 waker,
                 others: others.clone(),
-                ips: ips.clone(),
+                local: local.clone(),
                 sdp_address,
                 events,
             };
@@ -232,16 +232,16 @@ fn port_of(index: usize, settings: &Settings) -> Option<u16> {
 }
 
 /// The shared sockets of a worker; none with a port per peer.
-fn open_sockets(ips: &[IpAddr], index: usize, settings: &Settings) -> Result<Vec<UdpSocket>, Error> {
+fn open_sockets(local: &[SocketAddr], index: usize, settings: &Settings) -> Result<Vec<UdpSocket>, Error> {
     if settings.port_range.is_some() {
         return Ok(Vec::new());
     }
-    let mut sockets: Vec<UdpSocket> = Vec::with_capacity(ips.len());
-    for ip in ips {
+    let mut sockets: Vec<UdpSocket> = Vec::with_capacity(local.len());
+    for address in local {
         // A worker has one port number on all addresses, also where the system chooses it.
         let first = sockets.first().map_or(0, |s| s.local().port());
         let port = port_of(index, settings).filter(|p| *p != 0).unwrap_or(first);
-        let address = SocketAddr::new(*ip, port);
+        let address = with_port(*address, port);
         let share = settings.single_port && settings.base_port != 0;
         let socket = UdpSocket::bind(address, share, settings.tos).map_err(|source| Error::Bind {
             address,
@@ -253,7 +253,7 @@ fn open_sockets(ips: &[IpAddr], index: usize, settings: &Settings) -> Result<Vec
     Ok(sockets)
 }
 
-fn open_listeners(ips: &[IpAddr], index: usize, settings: &Settings) -> Result<Vec<Listener>, Error> {
+fn open_listeners(local: &[SocketAddr], index: usize, settings: &Settings) -> Result<Vec<Listener>, Error> {
     if !settings.ice_tcp {
         return Ok(Vec::new());
     }
@@ -261,9 +261,10 @@ fn open_listeners(ips: &[IpAddr], index: usize, settings: &Settings) -> Result<V
     // they share one for UDP.
     let port = u16::try_from(index).ok().and_then(|i| settings.base_port.checked_add(i));
     let port = if settings.base_port == 0 { 0 } else { port.unwrap_or(0) };
-    ips.iter()
-        .map(|ip| {
-            let address = SocketAddr::new(*ip, port);
+    local
+        .iter()
+        .map(|address| {
+            let address = with_port(*address, port);
             Listener::bind(address).map_err(|source| Error::Bind { address, protocol: "TCP", source })
         })
         .collect()

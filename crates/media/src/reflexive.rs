@@ -4,6 +4,8 @@
 //! reads only what a server without credentials answers; crate `is` refuses such messages by design, as in ICE
 //! they would be unauthenticated.
 
+use crate::addresses;
+use crate::settings::Settings;
 use crate::socket::Waker;
 use crate::worker::WorkerMessage;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -48,6 +50,17 @@ pub(crate) fn resolve_in_background(
     if let Err(error) = std::thread::Builder::new().name("stun-lookup".to_owned()).spawn(look_up) {
         tracing::warn!(%error, "cannot look up the STUN server");
     }
+}
+
+/// The server to ask for the address of the socket at `local`: one that can be reached from there.
+pub(crate) fn server_for(
+    local: SocketAddr,
+    servers: &[SocketAddr],
+    settings: &Settings,
+) -> Option<SocketAddr> {
+    let reachable =
+        |s: &SocketAddr| s.is_ipv4() == local.is_ipv4() && s.ip().is_loopback() == local.ip().is_loopback();
+    servers.iter().copied().find(|s| reachable(s) && addresses::wants_reflexive(local, settings))
 }
 
 /// What is known of one socket's address.
@@ -144,6 +157,8 @@ fn xor_address(value: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::{Certificate, KeyKind};
+    use std::time::SystemTime;
 
     /// RFC 5769 section 2.2: the sample response, 192.0.2.1:32853.
     fn sample(transaction: [u8; 12]) -> Vec<u8> {
@@ -176,6 +191,21 @@ mod tests {
             assert!(r.poll_request(now, [1; 12]).is_some());
             assert_eq!(r.next() - now, Duration::from_millis(ms));
             now = r.next();
+        }
+    }
+
+    #[test]
+    fn a_server_is_asked_only_from_where_it_can_be_reached() {
+        let certificate = Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).unwrap();
+        let settings = Settings::new(certificate);
+        let servers = ["[2001:db8::9]:3478", "192.0.2.9:3478"].map(|a| a.parse().unwrap());
+        for (local, expected) in [
+            ("10.0.0.5:1", Some(servers[1])),
+            ("[2001:db8::1]:1", Some(servers[0])),
+            ("127.0.0.1:1", None),
+            ("[::1]:1", None),
+        ] {
+            assert_eq!(server_for(local.parse().unwrap(), &servers, &settings), expected, "{local}");
         }
     }
 

@@ -390,6 +390,18 @@ impl Waker {
 pub(crate) struct InterfaceAddress {
     pub(crate) name: String,
     pub(crate) ip: IpAddr,
+    /// The interface's number where the address alone is ambiguous: it is link-local.
+    pub(crate) scope: u32,
+}
+
+impl InterfaceAddress {
+    /// What to bind to, with port 0.
+    pub(crate) const fn any_port(&self) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(ip) => SocketAddr::V4(SocketAddrV4::new(ip, 0)),
+            IpAddr::V6(ip) => SocketAddr::V6(SocketAddrV6::new(ip, 0, 0, self.scope)),
+        }
+    }
 }
 
 /// The addresses of all interfaces that are up.
@@ -407,22 +419,22 @@ pub(crate) fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
             continue;
         }
         // SAFETY: a non-null address of an element points to at least the size of its family.
-        let ip = unsafe {
+        let (ip, scope) = unsafe {
             match i32::from((*item.ifa_addr).sa_family) {
                 libc::AF_INET => {
                     let a = &*item.ifa_addr.cast::<libc::sockaddr_in>();
-                    IpAddr::V4(Ipv4Addr::from(u32::from_be(a.sin_addr.s_addr)))
+                    (IpAddr::V4(Ipv4Addr::from(u32::from_be(a.sin_addr.s_addr))), 0)
                 }
                 libc::AF_INET6 => {
                     let a = &*item.ifa_addr.cast::<libc::sockaddr_in6>();
-                    IpAddr::V6(Ipv6Addr::from(a.sin6_addr.s6_addr))
+                    (IpAddr::V6(Ipv6Addr::from(a.sin6_addr.s6_addr)), a.sin6_scope_id)
                 }
                 _ => continue,
             }
         };
         // SAFETY: the name is a C string owned by the list.
         let name = unsafe { std::ffi::CStr::from_ptr(item.ifa_name) }.to_string_lossy().into_owned();
-        found.push(InterfaceAddress { name, ip });
+        found.push(InterfaceAddress { name, ip, scope });
     }
     // SAFETY: the list came from getifaddrs and is not used any more.
     unsafe { libc::freeifaddrs(list) };
@@ -444,6 +456,7 @@ pub(crate) fn mdns_socket() -> io::Result<std::net::UdpSocket> {
 }
 
 /// CPU time of the calling thread, for load figures.
+#[cfg(feature = "bench")]
 pub(crate) fn thread_cpu_time() -> Duration {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `t` is a valid out pointer.
@@ -510,7 +523,8 @@ fn from_storage(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
             libc::AF_INET6 => {
                 let a = &*(&raw const *storage).cast::<libc::sockaddr_in6>();
                 let ip = Ipv6Addr::from(a.sin6_addr.s6_addr);
-                Some(SocketAddr::V6(SocketAddrV6::new(ip, u16::from_be(a.sin6_port), 0, a.sin6_scope_id)))
+                // No scope: candidates name none, and a socket on a link-local address is bound to its link.
+                Some(SocketAddr::V6(SocketAddrV6::new(ip, u16::from_be(a.sin6_port), 0, 0)))
             }
             _ => None,
         }
@@ -620,5 +634,21 @@ mod tests {
     #[test]
     fn the_loopback_interface_is_listed() {
         assert!(interface_addresses().unwrap().iter().any(|a| a.ip == IpAddr::from([127, 0, 0, 1])));
+    }
+
+    #[test]
+    fn listed_addresses_can_be_bound_also_where_they_need_a_scope() {
+        for address in interface_addresses().unwrap().iter().map(InterfaceAddress::any_port) {
+            let link_local = matches!(address, SocketAddr::V6(a) if a.ip().is_unicast_link_local());
+            if !link_local && !address.ip().is_loopback() {
+                continue;
+            }
+            let [a, b] = [(); 2].map(|()| UdpSocket::bind(address, false, None).unwrap());
+            let message = Message { start: 0, len: 1, to: b.local(), segment: None };
+            assert_eq!(SendBatch::new().send(&a, b"x", &[message]), Sent::default());
+            let mut batch = ReceiveBatch::new();
+            assert_eq!(batch.receive(&b).unwrap(), 1, "{address}");
+            assert_eq!(batch.datagram(0).unwrap().1, a.local());
+        }
     }
 }

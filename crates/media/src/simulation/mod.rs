@@ -293,7 +293,7 @@ fn worker(change: impl FnOnce(&mut Settings)) -> (Worker, SocketAddr) {
         inbox,
         waker: Arc::new(Waker::new().unwrap()),
         others: Vec::new(),
-        ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         events: Box::new(|_, _| Ok(())),
     };

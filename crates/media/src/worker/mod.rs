@@ -18,7 +18,7 @@ use crate::egress::{Egress, Link, Path, SendCounters, Sockets};
 use crate::mdns::Resolver;
 use crate::peer::{Peer, PeerCx, Ready, Resend};
 use crate::random::Random;
-use crate::reflexive::Reflexive;
+use crate::reflexive::{Reflexive, server_for};
 use crate::settings::Settings;
 use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
 use crate::tcp::{Connections, Listener};
@@ -44,8 +44,6 @@ const GATHER: Duration = Duration::from_millis(500);
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Addresses remembered that belong to peers of other workers (single port).
 const MAX_FOREIGN: usize = 65_536;
-/// Tries to find a free port in the range for one peer.
-const PORT_TRIES: u32 = 64;
 
 /// Takes events on the worker's thread; gives them back when full.
 pub(crate) type EventSink = Box<dyn Fn(HandleId, MediaEvent) -> Result<(), (HandleId, MediaEvent)> + Send>;
@@ -81,7 +79,8 @@ pub(crate) struct Start {
     pub(crate) inbox: Receiver<WorkerMessage>,
     pub(crate) waker: Arc<Waker>,
     pub(crate) others: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
-    pub(crate) ips: Vec<IpAddr>,
+    /// What to bind to, with port 0.
+    pub(crate) local: Vec<SocketAddr>,
     pub(crate) sdp_address: IpAddr,
     pub(crate) events: EventSink,
 }
@@ -94,7 +93,7 @@ pub(crate) struct Worker {
     inbox: Receiver<WorkerMessage>,
     waker: Arc<Waker>,
     others: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
-    ips: Vec<IpAddr>,
+    local: Vec<SocketAddr>,
     sdp_address: IpAddr,
     events: EventSink,
     waiting_events: VecDeque<(HandleId, MediaEvent)>,
@@ -175,7 +174,7 @@ impl Worker {
             inbox: start.inbox,
             waker: start.waker,
             others: start.others,
-            ips: start.ips,
+            local: start.local,
             sdp_address: start.sdp_address,
             events: start.events,
             waiting_events: VecDeque::new(),
@@ -237,8 +236,8 @@ impl Worker {
         if !self.waiting_events.is_empty() {
             sleep = sleep.min(Duration::from_millis(5));
         }
-        if let Some(g) = self.gathering.iter().map(|g| g.until).min() {
-            sleep = sleep.min(g.saturating_duration_since(now));
+        if let Some(at) = self.gathering.iter().map(|g| self.gathers_at(g)).min() {
+            sleep = sleep.min(at.saturating_duration_since(now));
         }
         sleep
     }
@@ -294,12 +293,9 @@ impl Worker {
         }
         for (index, r) in &mut self.reflexive {
             let Some(socket) = self.sockets.get(*index) else { continue };
-            let local = socket.local();
-            let same_family = |s: &&SocketAddr| s.is_ipv4() == local.is_ipv4();
-            let Some(server) = self.stun_servers.iter().find(same_family).copied() else { continue };
-            if local.ip().is_loopback() != server.ip().is_loopback() {
+            let Some(server) = server_for(socket.local(), &self.stun_servers, &self.settings) else {
                 continue;
-            }
+            };
             if now >= r.next()
                 && let Some(request) = r.poll_request(now, self.random.array())
             {

@@ -1,15 +1,15 @@
 //! New peers, their ports, and our part of a description.
 
-use super::{GATHER, Gathering, PORT_TRIES, UDP, Worker, token};
-use crate::addresses::{Advertised, candidates};
+use super::{GATHER, Gathering, UDP, Worker, token};
+use crate::addresses::{self, Advertised, candidates, with_port};
 use crate::peer::Peer;
 use crate::random;
-use crate::reflexive::Reflexive;
+use crate::reflexive::{Reflexive, server_for};
 use crate::socket::UdpSocket;
 use portunus_plugin::media::{MediaEvent, Negotiation};
 use portunus_sdp::LocalTransport;
 use std::io;
-use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,15 +69,12 @@ impl Worker {
         Ok(key)
     }
 
-    fn open_own_sockets(&mut self, range: std::ops::RangeInclusive<u16>, now: Instant) -> Option<Vec<usize>> {
-        let (low, high) = (u32::from(*range.start()), u32::from(*range.end()));
-        let span = high.checked_sub(low)? + 1;
-        for _ in 0..PORT_TRIES.min(span * 2) {
-            let port = u16::try_from(low + self.random.next_u32() % span).ok()?;
+    fn open_own_sockets(&mut self, range: RangeInclusive<u16>, now: Instant) -> Option<Vec<usize>> {
+        for port in addresses::ports(&range, self.random.next_u32()) {
             let bound: io::Result<Vec<UdpSocket>> = self
-                .ips
+                .local
                 .iter()
-                .map(|ip| UdpSocket::bind(SocketAddr::new(*ip, port), false, self.settings.tos))
+                .map(|address| UdpSocket::bind(with_port(*address, port), false, self.settings.tos))
                 .collect();
             let Ok(bound) = bound else { continue };
             let mut indices = Vec::new();
@@ -90,7 +87,7 @@ impl Worker {
             }
             return Some(indices);
         }
-        tracing::warn!(low, high, "no free port in rtp_port_range");
+        tracing::warn!(first = range.start(), last = range.end(), "no free port in rtp_port_range");
         None
     }
 
@@ -115,21 +112,37 @@ impl Worker {
     /// Gives the control task our part of a description, now or when gathering has ended.
     fn answer_local(&mut self, key: usize, exchange: u64, now: Instant) {
         let Some(peer) = self.peers.get(key) else { return };
-        let own = peer.own_sockets();
-        let gathers = !own.is_empty() && !self.stun_servers.is_empty() && !self.settings.ice_lite;
-        let known = own.iter().any(|i| self.reflexive.get(i).is_some_and(|r| r.mapped().is_some()));
-        if gathers && !known {
+        if self.asking(peer.own_sockets()).next().is_some() && !self.knows_reflexive(peer.own_sockets()) {
             self.gathering.push(Gathering { peer: key, exchange, until: now + GATHER });
             return;
         }
         self.send_local(key, exchange);
     }
 
+    /// Those of a peer's own sockets whose address a STUN server is asked for.
+    fn asking<'a>(&'a self, own: &'a [usize]) -> impl Iterator<Item = &'a Reflexive> {
+        own.iter().filter_map(|i| {
+            let local = self.sockets.get(*i)?.local();
+            server_for(local, &self.stun_servers, &self.settings)?;
+            self.reflexive.get(i)
+        })
+    }
+
+    fn knows_reflexive(&self, own: &[usize]) -> bool {
+        own.iter().any(|i| self.reflexive.get(i).is_some_and(|r| r.mapped().is_some()))
+    }
+
+    /// When a gathering has something to do: to ask again, or to end.
+    pub(super) fn gathers_at(&self, gathering: &Gathering) -> Instant {
+        let own = self.peers.get(gathering.peer).map_or(&[][..], |p| p.own_sockets());
+        self.asking(own).map(Reflexive::next).fold(gathering.until, Instant::min)
+    }
+
     pub(super) fn end_gathering(&mut self, now: Instant) {
         let mut i = 0;
         while let Some(g) = self.gathering.get(i) {
             let own = self.peers.get(g.peer).map_or(&[][..], |p| p.own_sockets());
-            let known = own.iter().any(|s| self.reflexive.get(s).is_some_and(|r| r.mapped().is_some()));
+            let known = self.knows_reflexive(own);
             if !known && now < g.until {
                 i += 1;
                 continue;
