@@ -38,6 +38,25 @@ for (const lite of [false, true]) {
       assert.equal(pair.local.tcpType, 'active');
       assert.ok(tcp.some((c) => c.port === pair.remote.port), `port ${pair.remote.port}`);
     });
+
+    it('goes on over an ICE restart, on a new connection', { timeout: TEST_MS }, async () => {
+      const tab = await narrowTab(suite, '^candidate:\\S+ 1 tcp ', { hideCandidates: true });
+      await tab.offer({ tracks: TRACKS });
+      const { pair } = await flowing(tab);
+      await tab.offer({ tracks: [], iceRestart: true, body: { audio: true, video: true } });
+      await tab.until('the new pair carries media', 15_000, async (old) => {
+        const now = await window.call.stats();
+        return now.pair && now.pair.id !== old && now.pair.bytesReceived > 10_000;
+      }, pair.id);
+      const after = await tab.flows();
+      assert.equal(after.pair.remote.protocol, 'tcp');
+      assert.equal((await tab.events('webrtc')).filter((e) => !e.up).length, 0, 'the call was never down');
+    });
+
+    it('stands back where UDP works', { timeout: TEST_MS }, async () => {
+      const { pair } = await flowing(await suite.call({ tracks: TRACKS }));
+      assert.equal(pair.remote.protocol, 'udp');
+    });
   });
 }
 
@@ -121,6 +140,21 @@ describe('IPv6', { ...OURS, ...needsIpv6 }, () => {
     const { pair } = await flowing(tab);
     assert.match(pair.remote.address, /^\[?::1\]?$/);
   });
+
+  it('is used with link-local addresses, too, where asked for', { timeout: TEST_MS }, async (t) => {
+    const media = { ipv6: true, ipv6_linklocal: true };
+    const { sdp } = await answered(t, { janus: { media, nat: { allow_loopback: true } } });
+    const found = unique(candidates(sdp).map((c) => c.address));
+    assert.ok(found.includes('::1'));
+    for (const { address } of addresses.filter((a) => a.scopeid > 0)) assert.ok(found.includes(address), `${address} in ${found}`);
+  });
+
+  it('alone is named as such', { timeout: TEST_MS }, async (t) => {
+    const { sdp } = await answered(t, { janus: { media: { ipv6: true }, nat: { allow_loopback: true, ice_enforce_list: '::1' } } });
+    assert.match(sdp, /^o=.* IN IP6 ::1\r?$/m);
+    assert.match(sdp, /^c=IN IP6 ::1\r?$/m);
+    assert.deepEqual(unique(candidates(sdp).map((c) => c.address)), ['::1']);
+  });
 });
 
 const KINDS = {
@@ -183,6 +217,12 @@ describe('the lists of addresses', { ...OURS, ...needsOuter }, () => {
 describe('a STUN server', OURS, () => {
   const PUBLIC = { address: '198.51.100.77', port: 45678 };
 
+  const silent = async (t, address = '127.0.0.1') => {
+    const socket = await bound(address);
+    t.after(() => socket.close());
+    return { stun_server: address, stun_port: socket.address().port };
+  };
+
   for (const range of [false, true]) {
     it(`gives server-reflexive candidates${range ? ' to calls with a port of their own' : ''}`, { timeout: TEST_MS }, async (t) => {
       const server = await stunServer(PUBLIC);
@@ -200,11 +240,30 @@ describe('a STUN server', OURS, () => {
     });
   }
 
-  const silent = async (t) => {
-    const socket = await bound('127.0.0.1');
-    t.after(() => socket.close());
-    return { stun_server: '127.0.0.1', stun_port: socket.address().port };
+  it('is asked again when its answer is late, while a call with a port of its own waits', { timeout: TEST_MS }, async (t) => {
+    const server = await stunServer(PUBLIC, { loseFirst: true });
+    t.after(() => server.close());
+    const nat = { ...LOOPBACK.janus.nat, stun_server: '127.0.0.1', stun_port: server.address().port };
+    const gateway = await started(t, withRange(nat, await freeUdpPorts(4), 4));
+    const { sdp, ms } = await Client.open(gateway).then((client) => client.call());
+    t.diagnostic(`answered in ${ms} ms`);
+    assert.equal(candidates(sdp).find((c) => c.type === 'srflx')?.address, PUBLIC.address);
+  });
+
+  const IDLE = {
+    'a 1:1 mapping stands for the address': async (t) => ({ nat_1_1_mapping: '203.0.113.7', ...(await silent(t, outer)) }),
+    'no socket can reach it': silent,
   };
+  for (const [why, make] of Object.entries(IDLE)) {
+    it(`is not waited for where ${why}`, { timeout: TEST_MS, ...needsOuter }, async (t) => {
+      const nat = { ice_enforce_list: outer, ...(await make(t)) };
+      const gateway = await started(t, withRange(nat, await freeUdpPorts(4), 4));
+      const { sdp, ms } = await Client.open(gateway).then((client) => client.call());
+      assert.equal(candidates(sdp).length, 1);
+      assert.ok(ms < 400, `answered in ${ms} ms`);
+    });
+  }
+
   const CASES = [['never answers', silent], ['has no such name', async () => ({ stun_server: 'stun.invalid' })]];
   for (const [name, make] of CASES) {
     it(`that ${name} delays neither the start nor an answer`, { timeout: TEST_MS }, async (t) => {
@@ -401,13 +460,17 @@ function fingerprint(folder) {
   return execFileSync('openssl', args, { encoding: 'utf8' }).split('=')[1].trim();
 }
 
-/** Answers every binding request (RFC 8489) with this address. */
-async function stunServer({ address, port }) {
+/** Answers every binding request (RFC 8489) with this address; with `loseFirst` not the first of each sender. */
+async function stunServer({ address, port }, { loseFirst = false } = {}) {
   const socket = await bound('127.0.0.1');
+  const senders = new Set();
   const magic = Buffer.from([0x21, 0x12, 0xa4, 0x42]);
   const mapped = Buffer.from(address.split('.').map((octet, i) => Number(octet) ^ magic[i]));
   socket.on('message', (request, from) => {
     if (request.length < 20 || request.readUInt16BE(0) !== 0x0001 || !request.subarray(4, 8).equals(magic)) return;
+    const isFirst = !senders.has(from.port);
+    senders.add(from.port);
+    if (loseFirst && isFirst) return;
     const answer = Buffer.concat([request.subarray(0, 20), Buffer.from([0, 0x20, 0, 8, 0, 1, 0, 0]), mapped]);
     answer.writeUInt16BE(0x0101, 0);
     answer.writeUInt16BE(12, 2);
