@@ -63,6 +63,22 @@ pub(crate) fn server_for(
     servers.iter().copied().find(|s| reachable(s) && addresses::wants_reflexive(local, settings))
 }
 
+/// The transaction of a worker's request. The answer may come in at any socket that shares the port, so it says
+/// in the first two bytes whose it is.
+pub(crate) fn transaction_of(worker: usize, random: [u8; 12]) -> [u8; 12] {
+    let [_, _, rest @ ..] = random;
+    let [high, low] = u16::try_from(worker).unwrap_or(u16::MAX).to_be_bytes();
+    let mut transaction = [high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    transaction.iter_mut().skip(2).zip(rest).for_each(|(to, from)| *to = from);
+    transaction
+}
+
+/// The worker whose request this binding success response answers.
+pub(crate) fn asked_by(datagram: &[u8]) -> Option<usize> {
+    let ([high, low, ..], _) = parse_response(datagram)?;
+    Some(usize::from(u16::from_be_bytes([high, low])))
+}
+
 /// What is known of one socket's address.
 #[derive(Debug)]
 pub(crate) struct Reflexive {
@@ -207,6 +223,16 @@ mod tests {
         ] {
             assert_eq!(server_for(local.parse().unwrap(), &servers, &settings), expected, "{local}");
         }
+    }
+
+    #[test]
+    fn an_answer_says_which_worker_asked() {
+        for worker in [0, 1, 255, 256, 1023] {
+            let transaction = transaction_of(worker, [7; 12]);
+            assert_eq!(transaction[2..], [7; 10]);
+            assert_eq!(asked_by(&sample(transaction)), Some(worker));
+        }
+        assert_eq!(asked_by(&[1, 1, 0, 0]), None);
     }
 
     #[test]

@@ -240,6 +240,19 @@ describe('a STUN server', OURS, () => {
     });
   }
 
+  it('gives them to every worker behind a single port', { timeout: TEST_MS }, async (t) => {
+    const server = await stunServer(PUBLIC);
+    t.after(() => server.close());
+    const nat = { ...LOOPBACK.janus.nat, stun_server: '127.0.0.1', stun_port: server.address().port };
+    const portunus = { single_port: true, workers: 4, udp_port: await freeUdpPorts(1) };
+    const gateway = await started(t, { janus: { nat, portunus } });
+    await sleep(1000);
+    for (let worker = 0; worker < 4; worker += 1) {
+      const { sdp } = await Client.open(gateway).then((client) => client.call());
+      assert.ok(candidates(sdp).some((c) => c.address === PUBLIC.address), `call ${worker}: ${sdp}`);
+    }
+  });
+
   it('is asked again when its answer is late, while a call with a port of its own waits', { timeout: TEST_MS }, async (t) => {
     const server = await stunServer(PUBLIC, { loseFirst: true });
     t.after(() => server.close());

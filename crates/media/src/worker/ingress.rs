@@ -3,6 +3,7 @@
 use super::{BATCHES_PER_TURN, Foreign, MAX_FOREIGN, TCP, Worker, WorkerMessage, token, worker_of};
 use crate::egress::{Link, Path};
 use crate::ice;
+use crate::reflexive::asked_by;
 use crate::socket::{RECEIVE_BATCH, ReceiveBatch, SLOT};
 use portunus_rtp::packet::Demux;
 use std::net::SocketAddr;
@@ -73,11 +74,16 @@ impl Worker {
 
     fn on_stun(&mut self, bytes: &[u8], path: Path, local: SocketAddr, now: Instant) {
         if let Link::Udp(socket) = path.link
-            && let Some(r) = self.reflexive.get_mut(&socket)
             && self.stun_servers.contains(&path.remote)
-            && r.handle_response(now, bytes)
+            && let Some(worker) = asked_by(bytes)
         {
-            return;
+            if worker != self.index && self.settings.single_port {
+                self.pass_to(worker, bytes, path.remote, local);
+                return;
+            }
+            if self.reflexive.get_mut(&socket).is_some_and(|r| r.handle_response(now, bytes)) {
+                return;
+            }
         }
         let Some(message) = ice::parse(bytes) else {
             self.dropped.unauthenticated_stun += 1;
@@ -130,6 +136,10 @@ impl Worker {
             self.foreign.clear();
         }
         self.foreign.insert(remote, worker);
+        self.pass_to(worker, bytes, remote, local);
+    }
+
+    fn pass_to(&mut self, worker: usize, bytes: &[u8], remote: SocketAddr, local: SocketAddr) {
         if let Some(list) = self.handed_over.get_mut(worker) {
             list.push(Foreign { local, remote, bytes: bytes.into() });
         }
@@ -137,9 +147,7 @@ impl Worker {
 
     fn give_to_other(&mut self, bytes: &[u8], remote: SocketAddr, local: SocketAddr) -> bool {
         let Some(worker) = self.foreign.get(&remote).copied() else { return false };
-        if let Some(list) = self.handed_over.get_mut(worker) {
-            list.push(Foreign { local, remote, bytes: bytes.into() });
-        }
+        self.pass_to(worker, bytes, remote, local);
         true
     }
 

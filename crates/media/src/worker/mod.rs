@@ -18,7 +18,7 @@ use crate::egress::{Egress, Link, Path, SendCounters, Sockets};
 use crate::mdns::Resolver;
 use crate::peer::{Peer, PeerCx, Ready, Resend};
 use crate::random::Random;
-use crate::reflexive::{Reflexive, server_for};
+use crate::reflexive::{Reflexive, server_for, transaction_of};
 use crate::settings::Settings;
 use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
 use crate::tcp::{Connections, Listener};
@@ -297,7 +297,7 @@ impl Worker {
                 continue;
             };
             if now >= r.next()
-                && let Some(request) = r.poll_request(now, self.random.array())
+                && let Some(request) = r.poll_request(now, transaction_of(self.index, self.random.array()))
             {
                 self.egress.push(&request, Path { link: Link::Udp(*index), remote: server });
             }
