@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use crate::socket::InterfaceAddress;
 use portunus_sdp::{Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -76,6 +77,28 @@ pub(crate) fn ports(range: &RangeInclusive<u16>, random: u32) -> impl Iterator<I
 pub(crate) const fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
     address.set_port(port);
     address
+}
+
+/// Binds to each of these addresses. One that is not there is left out: it went away, or it is IPv6 and the system
+/// still looks for duplicates of it.
+///
+/// # Errors
+/// What else can go wrong, with the address.
+pub(crate) fn bind_each<T>(
+    local: &[SocketAddr],
+    mut bind: impl FnMut(SocketAddr) -> Result<T, (SocketAddr, io::Error)>,
+) -> Result<Vec<T>, (SocketAddr, io::Error)> {
+    let mut bound = Vec::with_capacity(local.len());
+    for address in local {
+        match bind(*address) {
+            Ok(socket) => bound.push(socket),
+            Err((address, error)) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                tracing::warn!(%address, "the address is not there: going on without it");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bound)
 }
 
 /// The public addresses that stand for a local one.

@@ -236,21 +236,16 @@ fn open_sockets(local: &[SocketAddr], index: usize, settings: &Settings) -> Resu
     if settings.port_range.is_some() {
         return Ok(Vec::new());
     }
-    let mut sockets: Vec<UdpSocket> = Vec::with_capacity(local.len());
-    for address in local {
+    let share = settings.single_port && settings.base_port != 0;
+    let mut port = port_of(index, settings).unwrap_or(0);
+    let bound = addresses::bind_each(local, |address| {
+        let address = with_port(address, port);
+        let socket = UdpSocket::bind(address, share, settings.tos).map_err(|error| (address, error))?;
         // A worker has one port number on all addresses, also where the system chooses it.
-        let first = sockets.first().map_or(0, |s| s.local().port());
-        let port = port_of(index, settings).filter(|p| *p != 0).unwrap_or(first);
-        let address = with_port(*address, port);
-        let share = settings.single_port && settings.base_port != 0;
-        let socket = UdpSocket::bind(address, share, settings.tos).map_err(|source| Error::Bind {
-            address,
-            protocol: "UDP",
-            source,
-        })?;
-        sockets.push(socket);
-    }
-    Ok(sockets)
+        port = socket.local().port();
+        Ok(socket)
+    });
+    bound.map_err(|(address, source)| Error::Bind { address, protocol: "UDP", source })
 }
 
 fn open_listeners(local: &[SocketAddr], index: usize, settings: &Settings) -> Result<Vec<Listener>, Error> {
@@ -261,11 +256,33 @@ fn open_listeners(local: &[SocketAddr], index: usize, settings: &Settings) -> Re
     // they share one for UDP.
     let port = u16::try_from(index).ok().and_then(|i| settings.base_port.checked_add(i));
     let port = if settings.base_port == 0 { 0 } else { port.unwrap_or(0) };
-    local
-        .iter()
-        .map(|address| {
-            let address = with_port(*address, port);
-            Listener::bind(address).map_err(|source| Error::Bind { address, protocol: "TCP", source })
-        })
-        .collect()
+    let bound = addresses::bind_each(local, |address| {
+        let address = with_port(address, port);
+        Listener::bind(address).map_err(|error| (address, error))
+    });
+    bound.map_err(|(address, source)| Error::Bind { address, protocol: "TCP", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::{Certificate, KeyKind};
+    use std::time::SystemTime;
+
+    #[test]
+    fn an_address_that_is_not_there_is_left_out_and_a_port_that_is_taken_is_an_error() {
+        let mut settings =
+            Settings::new(Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).unwrap());
+        settings.ice_tcp = true;
+        settings.base_port = 0;
+        let local = ["198.51.100.1:0", "127.0.0.1:0", "[2001:db8::1]:0"].map(|a| a.parse().unwrap());
+        let sockets = open_sockets(&local, 0, &settings).unwrap();
+        let listeners = open_listeners(&local, 0, &settings).unwrap();
+        let bound: Vec<_> =
+            sockets.iter().map(UdpSocket::local).chain(listeners.iter().map(Listener::local)).collect();
+        assert!(bound.len() == 2 && bound.iter().all(|a| a.ip() == local[1].ip()), "{bound:?}");
+        settings.base_port = bound[0].port();
+        let error = open_sockets(&local, 0, &settings).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot open media port {} (UDP)", bound[0])), "{error}");
+    }
 }

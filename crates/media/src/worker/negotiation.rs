@@ -1,7 +1,7 @@
 //! New peers, their ports, and our part of a description.
 
 use super::{GATHER, Gathering, UDP, Worker, token};
-use crate::addresses::{self, Advertised, candidates, with_port};
+use crate::addresses::{self, Advertised, bind_each, candidates, with_port};
 use crate::peer::Peer;
 use crate::random;
 use crate::reflexive::{Reflexive, server_for};
@@ -71,12 +71,18 @@ impl Worker {
 
     fn open_own_sockets(&mut self, range: RangeInclusive<u16>, now: Instant) -> Option<Vec<usize>> {
         for port in addresses::ports(&range, self.random.next_u32()) {
-            let bound: io::Result<Vec<UdpSocket>> = self
-                .local
-                .iter()
-                .map(|address| UdpSocket::bind(with_port(*address, port), false, self.settings.tos))
-                .collect();
-            let Ok(bound) = bound else { continue };
+            let bound = bind_each(&self.local, |address| {
+                let address = with_port(address, port);
+                UdpSocket::bind(address, false, self.settings.tos).map_err(|error| (address, error))
+            });
+            let bound = match bound {
+                Ok(bound) => bound,
+                Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse => continue,
+                Err((address, error)) => {
+                    tracing::warn!(%address, %error, "cannot open a port for a peer");
+                    return None;
+                }
+            };
             let mut indices = Vec::new();
             for socket in bound {
                 let fd = socket.fd();
