@@ -21,6 +21,7 @@ need npm npm
 need curl curl
 if [ "$purpose" = test ]; then
   need pkg-config pkg-config
+  need openssl openssl
   need timeout coreutils
   [ -f /usr/include/srtp2/srtp.h ] || missing+=(libsrtp2-dev)
   has chromium || has google-chrome || has google-chrome-stable || missing+=(chromium)

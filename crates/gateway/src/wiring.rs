@@ -51,7 +51,8 @@ pub(crate) fn start_engine(
 /// The media engine's settings.
 fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
     let Settings { media, nat, portunus, certificates, .. } = settings;
-    let mut wanted = portunus_media::Settings::new(certificate(certificates.files.as_ref())?);
+    let mut wanted = portunus_media::Settings::new(certificate(certificates)?);
+    wanted.dtls_ciphers.clone_from(&certificates.dtls_ciphers);
     wanted.workers = portunus.workers;
     wanted.base_port = portunus.udp_port;
     wanted.single_port = portunus.single_port;
@@ -89,16 +90,18 @@ fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
 }
 
 /// The DTLS certificate: from files, or made for this run.
-fn certificate(files: Option<&CertificateFiles>) -> anyhow::Result<Certificate> {
+fn certificate(settings: &settings::Certificates) -> anyhow::Result<Certificate> {
     let now = SystemTime::now();
-    let Some(files) = files else {
-        return Ok(Certificate::generate(KeyKind::EcdsaP256, now)?);
+    let Some(files) = &settings.files else {
+        let kind = if settings.rsa_private_key { KeyKind::Rsa2048 } else { KeyKind::EcdsaP256 };
+        return Ok(Certificate::generate(kind, now)?);
     };
     let read = |path: &PathBuf| {
         std::fs::read(path)
             .with_context(|| format!("cannot read the DTLS certificate or key {}", path.display()))
     };
-    let certificate = Certificate::load(&read(&files.pem)?, &read(&files.key)?, None)
+    let password = settings.password.as_ref().map(settings::Secret::expose);
+    let certificate = Certificate::load(&read(&files.pem)?, &read(&files.key)?, password)
         .with_context(|| format!("cannot use the DTLS certificate {}", files.pem.display()))?;
     if certificate.is_expired(now) {
         tracing::warn!(file = %files.pem.display(), "the DTLS certificate has expired");
@@ -273,9 +276,14 @@ fn addresses(listener: Option<&Listener>) -> anyhow::Result<Vec<SocketAddr>> {
 
 /// An address, written as such or by the name of its interface.
 fn address_of(interface: &str) -> anyhow::Result<IpAddr> {
-    let address = interface.trim().parse();
-    address
-        .with_context(|| format!("no address is known of interface `{interface}`: give the address instead"))
+    let name = interface.trim();
+    if let Ok(address) = name.parse() {
+        return Ok(address);
+    }
+    // IPv4 first, as in what we advertise.
+    let mut found = portunus_media::interface_addresses(name)?;
+    found.sort_by_key(IpAddr::is_ipv6);
+    found.first().copied().with_context(|| format!("interface `{name}` is not there or has no address"))
 }
 
 fn format(format: settings::JsonFormat) -> transport::JsonFormat {

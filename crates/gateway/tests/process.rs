@@ -236,3 +236,48 @@ fn the_log_goes_where_it_is_wanted() {
     let line = log.lines().find(|line| line.contains("session created")).expect("a line about the session");
     assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
 }
+
+#[test]
+fn a_key_with_a_pass_phrase_needs_it() {
+    for (pass_phrase, starts) in [("hunter2", true), ("hunter3", false)] {
+        let janus = format!(
+            "{JANUS}certificates: {{ cert_pem = \"c.pem\"; cert_key = \"k.pem\"; cert_pwd = \"{pass_phrase}\" }}\n"
+        );
+        let folder = folder(&format!("pass-phrase-{starts}"), &janus);
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=x"])
+            .args(["-passout", "pass:hunter2", "-keyout", "k.pem", "-out", "c.pem"])
+            .current_dir(&folder.0)
+            .output()
+            .expect("openssl is needed");
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        if starts {
+            let server = Server::start(&mut portunus(&folder));
+            server.signal("TERM");
+            assert!(server.end().1.success());
+        } else {
+            let output = run(&mut portunus(&folder));
+            assert_eq!(output.status.code(), Some(1));
+            assert!(text(&output.stderr).contains("c.pem"), "{}", text(&output.stderr));
+            assert!(!text(&output.stderr).contains("hunter"), "the pass phrase is shown");
+        }
+    }
+}
+
+#[test]
+fn an_interface_can_be_named() {
+    for (name, starts) in [("lo", true), ("nosuch0", false)] {
+        let folder =
+            folder(&format!("interface-{name}"), &format!("{JANUS}general: {{ interface = \"{name}\" }}\n"));
+        if starts {
+            let server = Server::start(&mut portunus(&folder));
+            assert!(server.ask("/janus/info", None).contains("\"local-ip\":\"127.0.0.1\""));
+            server.signal("TERM");
+            server.end();
+        } else {
+            let output = run(&mut portunus(&folder));
+            assert_eq!(output.status.code(), Some(1));
+            assert!(text(&output.stderr).contains("nosuch0"), "{}", text(&output.stderr));
+        }
+    }
+}

@@ -48,6 +48,15 @@ mod tcp;
 mod wheel;
 mod worker;
 
+/// The addresses of the network interface with this name, if it is up.
+///
+/// # Errors
+/// The system does not tell.
+pub fn interface_addresses(name: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
+    let all = socket::interface_addresses()?;
+    Ok(all.into_iter().filter(|a| a.name == name).map(|a| a.ip).collect())
+}
+
 pub use certificate::Certificate;
 pub use engine::{Engine, Error, MAX_WORKERS};
 pub use settings::Settings;

@@ -117,15 +117,12 @@ pub(crate) struct Certificates {
     /// Certificate and key; generated if absent.
     pub(crate) files: Option<CertificateFiles>,
     /// Pass phrase of the key.
-    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) password: Option<Secret>,
     /// Generate an RSA key, not an ECDSA one.
-    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) rsa_private_key: bool,
     /// Peers may show self-signed certificates, as browsers do.
     pub(crate) dtls_accept_selfsigned: bool,
     /// Names of cipher suites, with colons between them; the default ones if absent.
-    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) dtls_ciphers: Option<String>,
 }
 
