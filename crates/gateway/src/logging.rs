@@ -7,7 +7,7 @@ use anyhow::Context;
 use std::fs::OpenOptions;
 use std::io::IsTerminal;
 use std::sync::Mutex;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::SubscriberExt;
@@ -28,7 +28,7 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let level = level_of(log.level);
+    let level = levels(log.level);
     let colors = log.colors && std::io::stdout().is_terminal();
     let to_stdout = log.to_stdout.then(|| layer(log, json, colors, std::io::stdout));
     let to_file = file.map(|file| layer(log, json, false, Mutex::new(file)));
@@ -61,6 +61,17 @@ impl FormatTime for Head {
     }
 }
 
+/// What each part may say. The protocol crates warn of every hostile packet, which an attacker could use to fill a
+/// disk; crate `is` shows ICE passwords from level trace on.
+fn levels(level: u8) -> Targets {
+    let wanted = level_of(level);
+    let quiet = ["rtc_dtls", "rtc_sctp", "rtc_datachannel", "rtc_mdns", "rtc_shared", "rtc_crypto"];
+    Targets::new()
+        .with_default(wanted)
+        .with_targets(quiet.map(|target| (target, wanted.min(LevelFilter::ERROR))))
+        .with_target("is", wanted.min(LevelFilter::DEBUG))
+}
+
 /// Janus' levels: 0 nothing, 1 fatal, 2 errors, 3 warnings, 4 what happens, 5 to 7 more and more detail.
 fn level_of(level: u8) -> LevelFilter {
     match level {
@@ -70,5 +81,25 @@ fn level_of(level: u8) -> LevelFilter {
         4 => LevelFilter::INFO,
         5 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn no_level_lets_the_protocol_crates_fill_the_log_or_show_ice_passwords() {
+        for level in 0..=7 {
+            let levels = levels(level);
+            assert!(!levels.would_enable("rtc_dtls::conn", &Level::WARN));
+            assert!(!levels.would_enable("rtc_sctp", &Level::WARN));
+            assert!(!levels.would_enable("is::agent", &Level::TRACE));
+        }
+        assert!(levels(4).would_enable("portunus_media", &Level::INFO));
+        assert!(!levels(4).would_enable("portunus_media", &Level::DEBUG));
+        assert!(levels(7).would_enable("portunus_core", &Level::TRACE));
+        assert!(!levels(0).would_enable("portunus_core", &Level::ERROR));
     }
 }
