@@ -43,6 +43,8 @@ pub(crate) struct Ice {
 pub(crate) struct Heard {
     /// A path of this peer that was not known before.
     pub(crate) new_path: Option<Path>,
+    /// A path that had to make room for it and is not the peer's any more.
+    pub(crate) forgotten: Option<Path>,
     /// Packets go another way from now on.
     pub(crate) selected: Option<Path>,
 }
@@ -176,9 +178,9 @@ impl Ice {
         self.agent.handle_timeout(now);
         if request && self.agent.remote_credentials().is_none() {
             // Kept by the agent until the answer is there; nothing is proven yet.
-            return Some(Heard { new_path: None, selected: None });
+            return Some(Heard { new_path: None, forgotten: None, selected: None });
         }
-        let new_path = self.remember(path);
+        let (new_path, forgotten) = self.remember(path);
         if nominates && !self.agent.controlling() {
             self.nominated = Some(path);
         }
@@ -187,7 +189,7 @@ impl Ice {
         {
             self.heard = Some(now);
         }
-        Some(Heard { new_path, selected: self.choose(path) })
+        Some(Heard { new_path, forgotten, selected: self.choose(path) })
     }
 
     /// No nominated pair yet: checks are on their way.
@@ -238,18 +240,20 @@ impl Ice {
         self.heard = Some(now + CONSENT * 1000);
     }
 
-    fn remember(&mut self, path: Path) -> Option<Path> {
+    /// The path if it is new, and the one that made room for it.
+    fn remember(&mut self, path: Path) -> (Option<Path>, Option<Path>) {
         if self.paths.contains(&path) {
-            return None;
+            return (None, None);
         }
+        let mut forgotten = None;
         if self.paths.len() >= MAX_PATHS {
             let selected = self.selected;
             if let Some(i) = self.paths.iter().position(|p| Some(*p) != selected) {
-                self.paths.remove(i);
+                forgotten = Some(self.paths.remove(i));
             }
         }
         self.paths.push(path);
-        Some(path)
+        (Some(path), forgotten)
     }
 
     /// Decides where packets go, after something was heard over `path`.

@@ -40,6 +40,8 @@ use std::time::{Duration, Instant};
 const ICE_LIMIT: Duration = Duration::from_secs(30);
 /// After lost consent the peer is kept so long for an ICE restart (`hangup_on_failed` off).
 const RESTART_GRACE: Duration = Duration::from_secs(30);
+/// Browsers check a path they use every 2.5 seconds.
+const IN_TOUCH: Duration = Duration::from_secs(6);
 /// Nothing sleeps longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 
@@ -328,6 +330,12 @@ impl Peer {
             self.stage = if self.srtp.is_some() || self.is_connected() { Stage::Up } else { Stage::Securing };
         }
         Some(heard)
+    }
+
+    /// Whether the peer uses this path and was heard of lately.
+    pub(crate) fn is_in_touch(&self, path: Path, now: Instant) -> bool {
+        let lately = |at: Instant| now.saturating_duration_since(at) < IN_TOUCH;
+        self.ice.selected() == Some(path) && self.ice.heard().is_some_and(lately)
     }
 
     pub(crate) fn forget_link(&mut self, link: Link) {

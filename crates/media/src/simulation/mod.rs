@@ -71,6 +71,8 @@ pub(super) struct Simulation {
     pub(super) keep_log: bool,
     flying: VecDeque<Flying>,
     random: u64,
+    /// The last descriptions of both, as the other reads them.
+    pub(super) remote: Vec<RemoteTransport>,
     /// What each side negotiated.
     pub(super) media: [Vec<Negotiated>; 2],
 }
@@ -102,6 +104,7 @@ impl Simulation {
             keep_log: false,
             flying: VecDeque::new(),
             random: 0x9e37_79b9_7f4a_7c15,
+            remote: Vec::new(),
             media: [media.clone(), media],
         }
     }
@@ -117,6 +120,7 @@ impl Simulation {
         let offer = self.negotiate(CLIENT, None, true, restart, true).expect("an offer");
         let answer = self.negotiate(SERVER, Some(offer.clone()), false, false, true).expect("an answer");
         self.negotiate(CLIENT, Some(answer.clone()), true, false, false);
+        self.remote = vec![offer.clone(), answer.clone()];
         [offer, answer]
     }
 

@@ -89,3 +89,36 @@ fn a_flood_of_ssrcs_is_bounded() {
     s.run(MS * 100);
     assert_eq!(s.hangup(SERVER), None);
 }
+
+#[test]
+fn nobody_takes_the_address_of_a_peer_that_is_in_touch() {
+    let mut s = Simulation::new(vec![audio(0)], |_| {});
+    s.connect();
+    s.echo("0");
+    // Another client of the same gateway proves credentials of its own, from the first client's address.
+    let victim = s.handles[SERVER];
+    s.handles[SERVER] = HandleId::from_random(77);
+    let attacker = s.negotiate(SERVER, Some(s.remote[CLIENT].clone()), false, false, true).unwrap();
+    s.handles[SERVER] = victim;
+    let forged = binding_request(&attacker.ufrag, &attacker.pwd, &s.remote[CLIENT].ufrag);
+    let client = s.addresses[CLIENT];
+    s.deliver(SERVER, client, &forged);
+    assert_eq!(s.workers[SERVER].dropped.taken_path, 1);
+    s.send(&rtp("0", "", OPUS, 1, 1, 1, &[3; 50]));
+    s.run(MS * 100);
+    assert_eq!(s.received.len(), 1);
+}
+
+/// An ICE check with these credentials, nominating.
+fn binding_request(their_ufrag: &str, their_pwd: &str, our_ufrag: &str) -> Vec<u8> {
+    use is::stun::{StunMessage, TransId};
+    let name = format!("{their_ufrag}:{our_ufrag}");
+    let message = StunMessage::binding_request(&name, TransId::new(), true, 1, 1, true);
+    let mut bytes = vec![0; 300];
+    let hmac = |key: &[u8], parts: &[&[u8]]| {
+        is::Sha1HmacProvider::sha1_hmac(&is::DefaultSha1HmacProvider, key, parts)
+    };
+    let n = message.to_bytes(Some(their_pwd.as_bytes()), &mut bytes, hmac).unwrap();
+    bytes.truncate(n);
+    bytes
+}

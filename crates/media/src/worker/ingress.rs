@@ -113,12 +113,28 @@ impl Worker {
                 if let Link::Tcp(connection) = path.link {
                     self.connections.prove(connection);
                 }
+                if let Some(old) = heard.forgotten
+                    && self.by_path.get(&old) == Some(&key)
+                {
+                    self.by_path.remove(&old);
+                }
                 if let Some(new) = heard.new_path {
-                    self.by_path.insert(new, key);
+                    self.learn_path(new, key, now);
                 }
             }
             None => self.dropped.unauthenticated_stun += 1,
         }
+    }
+
+    /// The address is this peer's from now on, unless another one is in touch with us from there: whoever forges
+    /// its address could prove no more than credentials of his own.
+    fn learn_path(&mut self, path: Path, key: usize, now: Instant) {
+        let owner = self.by_path.get(&path).copied().filter(|owner| *owner != key);
+        if owner.and_then(|o| self.peers.get(o)).is_some_and(|p| p.is_in_touch(path, now)) {
+            self.dropped.taken_path += 1;
+            return;
+        }
+        self.by_path.insert(path, key);
     }
 
     /// The peer that asked something of an address which has not proven anything yet.

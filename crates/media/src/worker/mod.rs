@@ -133,6 +133,8 @@ pub(crate) struct Dropped {
     pub(crate) unknown_kind: u64,
     pub(crate) stranger: u64,
     pub(crate) unauthenticated_stun: u64,
+    /// Authentic STUN from an address that another peer is using.
+    pub(crate) taken_path: u64,
     pub(crate) panics: u64,
     pub(crate) events: u64,
 }

@@ -32,6 +32,7 @@ impl Worker {
             // After a restart both names are ours: packets with the old one are on their way.
             let new = peer.ufrag().to_owned();
             if old.as_deref() != Some(&new) {
+                self.by_ufrag.retain(|name, k| *k != key || Some(name) == old.as_ref());
                 self.by_ufrag.insert(new, key);
             }
         }
