@@ -11,8 +11,8 @@ describe('echo call', () => {
   for (const transport of ['http', 'ws']) {
     it(`from attach to decoded video over ${transport}`, { timeout: TEST_MS }, async () => {
       const tab = await suite.call({ session: { server: suite.gateway[transport] } });
-      const picture = await tab.seesVideo();
-      assert.deepEqual([picture.width, picture.height], [640, 480]);
+      await tab.seesVideo();
+      await tab.until('the full picture', 20_000, () => window.call.picture().width === 640 && window.call.picture().height === 480);
       await tab.flows({ frames: 30 });
       await tab.seen('media', { medium: 'video', receiving: true });
       await tab.seen('media', { medium: 'audio', receiving: true });
