@@ -22,6 +22,8 @@ const BUILD_TIME: &str = match option_env!("PORTUNUS_BUILD_TIME") {
     Some(time) => time,
     None => "unknown",
 };
+/// Data messages are passed on while so many media events wait, at most.
+const MAX_WAITING_DATA: usize = 256;
 /// Where the demo pages of the source tree are.
 const SOURCE_DEMOS: &str = "html_samples";
 
@@ -33,8 +35,14 @@ pub(crate) fn start_engine(
     settings: &Settings,
     events: mpsc::Sender<(HandleId, MediaEvent)>,
 ) -> anyhow::Result<Engine> {
-    let pass_on =
-        move |handle, event| events.try_send((handle, event)).map_err(mpsc::error::TrySendError::into_inner);
+    let pass_on = move |handle, event: MediaEvent| {
+        // Data messages are large: few of them may wait. The worker keeps some more, then drops.
+        let waiting = events.max_capacity() - events.capacity();
+        if matches!(event, MediaEvent::Data(_)) && waiting > MAX_WAITING_DATA {
+            return Err((handle, event));
+        }
+        events.try_send((handle, event)).map_err(mpsc::error::TrySendError::into_inner)
+    };
     let mut wanted = media(settings)?;
     let engine = Engine::start(wanted.clone(), pass_on.clone())?;
     let deaf = engine.local_addresses().is_empty() && wanted.port_range.is_none();

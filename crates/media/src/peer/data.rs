@@ -6,6 +6,9 @@ use crate::sctp::{Sctp, SctpEvent};
 use portunus_plugin::media::{DataMessage, MediaEvent};
 use std::time::Instant;
 
+/// Events that may wait for the control task while data messages, of up to 256 KiB each, are added to them.
+const MAX_WAITING: usize = 256;
+
 impl Peer {
     /// Starts SCTP when it is negotiated and DTLS is up.
     pub(super) fn start_sctp(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
@@ -33,7 +36,12 @@ impl Peer {
                 SctpEvent::Ready => cx.events.push_back((self.handle, MediaEvent::DataReady)),
                 SctpEvent::Message { label, protocol, binary, payload } => {
                     let message = DataMessage { label, protocol, binary, payload };
-                    cx.events.push_back((self.handle, MediaEvent::Data(message)));
+                    // The control task is far behind: what is lost here is counted, not kept.
+                    if cx.events.len() < MAX_WAITING {
+                        cx.events.push_back((self.handle, MediaEvent::Data(message)));
+                    } else {
+                        self.refused.no_room += 1;
+                    }
                 }
                 _ => {}
             }
