@@ -12,7 +12,7 @@ mod negotiate;
 mod receive;
 mod send;
 
-pub(crate) use receive::Ready;
+pub(crate) use receive::{Ready, equalise};
 pub(crate) use send::Resend;
 
 use crate::clock::Clock;
@@ -245,6 +245,10 @@ impl Peer {
         if let Some(l) = self.lines.get_mut(line) {
             l.subscribers.retain(|s| *s != sink);
         }
+    }
+
+    pub(crate) fn is_video(&self, line: usize) -> bool {
+        self.lines.get(line).is_some_and(Line::is_video)
     }
 
     /// The dependency structure of a source, if it is scalable.

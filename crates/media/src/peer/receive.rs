@@ -35,6 +35,24 @@ pub(crate) struct Ready {
     pub(crate) info: PayloadInfo,
     /// It has the payload type of the line's codec, not of a companion (red, telephone-event).
     pub(crate) main: bool,
+    /// RTP padding to send it with.
+    pub(crate) padding: u8,
+}
+
+/// Padding that is spent on a longer `UDP_SEGMENT` run, per packet.
+const MAX_EQUALISING: usize = 32;
+
+/// Makes the packets of a batch equally long, so that they leave in one call. Packetizers split a frame into parts
+/// that differ by a byte, the longer ones last; `UDP_SEGMENT` allows only the last one to differ, and only to be
+/// shorter. A packet grows to the longest behind it in the batch, if that is near; the last one stays.
+pub(crate) fn equalise(packets: &mut [Ready]) {
+    let mut longest = 0_usize;
+    for (i, packet) in packets.iter_mut().rev().enumerate() {
+        let missing = longest.saturating_sub(packet.len);
+        let near = i > 0 && missing <= MAX_EQUALISING;
+        packet.padding = if near { u8::try_from(missing).unwrap_or(0) } else { 0 };
+        longest = if i == 0 || missing <= MAX_EQUALISING { longest.max(packet.len) } else { packet.len };
+    }
 }
 
 impl Ready {
@@ -178,6 +196,7 @@ impl Peer {
             extensions: parsed.extensions,
             info: arrived.info,
             main: is_main,
+            padding: 0,
         });
     }
 
@@ -293,4 +312,46 @@ fn only_line(lines: &[Line], payload_type: u8) -> Option<usize> {
     let mut found = lines.iter().enumerate().filter(|(_, l)| takes(l)).map(|(i, _)| i);
     let first = found.next()?;
     found.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn padding(lengths: &[usize]) -> Vec<u8> {
+        let header = RtpHeader::parse(&[0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]).unwrap();
+        let ready = |len: &usize| Ready {
+            peer: 0,
+            line: 0,
+            source: 0,
+            slot: 0,
+            len: *len,
+            id: SourceId(1),
+            sequence: 1,
+            header,
+            extensions: ExtensionOffsets::default(),
+            info: PayloadInfo::default(),
+            main: true,
+            padding: 7,
+        };
+        let mut packets: Vec<Ready> = lengths.iter().map(ready).collect();
+        equalise(&mut packets);
+        packets.iter().map(|p| p.padding).collect()
+    }
+
+    #[test]
+    fn a_frame_split_about_equally_leaves_in_packets_of_one_size() {
+        for (lengths, expected) in [
+            (&[862, 862, 863][..], &[1, 1, 0][..]),
+            (&[1013, 1014, 1014, 1014], &[1, 0, 0, 0]),
+            (&[970, 970, 971], &[1, 1, 0]),
+            (&[1014, 1013], &[0, 0]),
+            (&[900, 1100], &[0, 0]),
+            (&[300, 1013, 1014], &[0, 1, 0]),
+            (&[862], &[0]),
+            (&[], &[]),
+        ] {
+            assert_eq!(padding(lengths), expected, "{lengths:?}");
+        }
+    }
 }

@@ -67,7 +67,7 @@ impl Peer {
             frame_number: mapped.frame_number,
         };
         let abs_send_time = extension::abs_send_time(now_us);
-        let stamp = Stamp { transport_cc: self.transport_sequence, abs_send_time, padding: 0 };
+        let stamp = Stamp { transport_cc: self.transport_sequence, abs_send_time, padding: packet.padding };
         let Some(srtp) = &mut self.srtp else { return };
         let source = SourcePacket { view, extensions: packet.extensions };
         let room = cx.egress.room();

@@ -3,6 +3,7 @@
 use super::{BATCHES_PER_TURN, Foreign, MAX_FOREIGN, TCP, Worker, WorkerMessage, token, worker_of};
 use crate::egress::{Link, Path};
 use crate::ice;
+use crate::peer::equalise;
 use crate::reflexive::asked_by;
 use crate::socket::{RECEIVE_BATCH, ReceiveBatch, SLOT};
 use portunus_rtp::packet::Demux;
@@ -250,8 +251,12 @@ impl Worker {
     pub(super) fn forward_from<'a>(&mut self, slot: &dyn Fn(usize) -> Option<&'a [u8; SLOT]>, now: Instant) {
         let mut ready = std::mem::take(&mut self.ready);
         ready.sort_by_key(|r| (r.peer, r.line, r.source));
-        for group in ready.chunk_by(|a, b| (a.peer, a.line, a.source) == (b.peer, b.line, b.source)) {
-            let Some(first) = group.first() else { continue };
+        for group in ready.chunk_by_mut(|a, b| (a.peer, a.line, a.source) == (b.peer, b.line, b.source)) {
+            let Some(first) = group.first().copied() else { continue };
+            if self.peers.get(first.peer).is_some_and(|p| p.is_video(first.line)) {
+                equalise(group);
+            }
+            let group = &*group;
             let structure = self.peers.get(first.peer).and_then(|p| p.structure(first.line, first.source));
             let mut n = 0;
             while let Some((sink, line)) =

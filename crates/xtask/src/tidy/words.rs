@@ -27,7 +27,7 @@ const PURE: &[&str] = &["api", "bwe", "core", "jcfg", "mjr", "plugin", "plugins"
 /// One file holds the system calls; allocators that count are what tests of allocation need.
 const UNSAFE_FILES: &[&str] = &[
     "crates/media/src/socket.rs",
-    "benches/tests/no_allocation.rs",
+    "benches/tests/forwarding.rs",
     "crates/srtp/tests/no_allocation.rs",
     "crates/srtp/examples/ns_per_packet.rs",
 ];
