@@ -19,7 +19,7 @@ class Relay {
   constructor(target, share, seed) {
     this.target = target;
     this.share = share;
-    this.up = new Direction(seed);
+    this.up = new Direction(seed, { probes: true });
     this.down = new Direction(seed ^ 0x5bd1e995);
     this.legs = new Map();
     this.front = socket();
@@ -55,7 +55,8 @@ class Relay {
 
 /** One way through the relay: decides what is lost and keeps account by SSRC. */
 class Direction {
-  constructor(seed) {
+  constructor(seed, { probes = false } = {}) {
+    this.probes = probes;
     this.random = mulberry32(seed);
     this.streams = new Map();
     this.control = { passed: 0, lost: 0 };
@@ -63,8 +64,9 @@ class Direction {
   }
 
   loses(packet, share) {
-    // Padding (the P bit) is how a sender without RTX probes: nobody keeps it, so nobody could send it again.
-    if (!isMedia(packet) || (!isControl(packet) && packet[0] & 0x20)) return false;
+    if (!isMedia(packet)) return false;
+    // Padding (the P bit) is how a browser without RTX probes: nobody keeps it, so nobody could send it again.
+    if (this.probes && !isControl(packet) && packet[0] & 0x20) return false;
     const lost = !this.paused && this.random() < share;
     if (isControl(packet)) {
       this.control[lost ? 'lost' : 'passed'] += 1;
