@@ -93,4 +93,9 @@ export const ARGUED = [
     request: /"audiocodec":"(pcmu|g722)"/,
     drop: [/^jsep\.sdp a=fmtp:(0|9) useinbandfec=1$/],
   },
+  {
+    why: 'ours: an m-line that is refused names no stream of ours',
+    request: /"audiocodec":"l16"/,
+    drop: [/^jsep\.sdp a=ssrc:\.\. cname:janus$/],
+  },
 ];

@@ -267,8 +267,8 @@ impl Source {
             self.structure = self.inspector.dependency().structure().cloned().map(Arc::new);
         }
         if info.keyframe {
+            // What is missing from before it is still asked for: receivers show those frames, too.
             self.keyframes.on_keyframe();
-            self.nacks.on_keyframe(sequence);
         }
         let gap = nack
             && match self.nacks.on_packet(sequence, now_us) {

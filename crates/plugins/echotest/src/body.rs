@@ -47,7 +47,7 @@ const TYPES: [(&str, Kind); 17] = [
 ];
 
 /// The elements that do something of themselves; the others only go with an offer.
-const ACTING: [&str; 11] = [
+const ACTING: [&str; 12] = [
     "audio",
     "video",
     "bitrate",
@@ -59,6 +59,8 @@ const ACTING: [&str; 11] = [
     "record",
     "min_delay",
     "max_delay",
+    // Not in the documentation, but Janus takes it alone.
+    "opusred",
 ];
 
 impl Body {
@@ -169,7 +171,8 @@ mod tests {
             assert!(Body::parse(value.as_object().unwrap(), true).is_ok(), "{value}");
         }
         for name in ACTING {
-            let value = if matches!(name, "audio" | "video" | "record") { json!(true) } else { json!(1) };
+            let value =
+                if matches!(name, "audio" | "video" | "record" | "opusred") { json!(true) } else { json!(1) };
             assert!(parse(json!({ name: value })).is_ok(), "{name}");
         }
     }

@@ -35,13 +35,14 @@ impl Base {
         self.0.iter().map(|s| format!("/{s}")).collect()
     }
 
-    /// What `path` names, or `None` when it leads elsewhere. One trailing slash is allowed.
+    /// What `path` names, or `None` when it leads elsewhere. The base may be in any letter case; one trailing slash
+    /// is allowed.
     pub(crate) fn place(&self, path: &str) -> Option<Place> {
         let path = path.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
         let mut segments = path.split('/').map(|s| decode(s, false));
         for expected in &self.0 {
-            if segments.next()? != expected.as_str() {
+            if !segments.next()?.eq_ignore_ascii_case(expected) {
                 return None;
             }
         }
@@ -52,8 +53,8 @@ impl Base {
                 let endpoint = match first.as_ref() {
                     "info" => Some(Endpoint::Info),
                     "ping" => Some(Endpoint::Ping),
-                    // An empty segment within a path (`/janus//5`) leads nowhere.
-                    "" => return None,
+                    // An empty segment within a path (`/janus//5`) leads nowhere; behind it, it is a session 0.
+                    "" if !second.is_empty() => return None,
                     _ => None,
                 };
                 let session = endpoint.is_none().then(|| number(first));
@@ -137,13 +138,13 @@ mod tests {
             ("/janus/info/", place(Some(Endpoint::Info), None, None)),
             ("/janus/info/5", place(Some(Endpoint::Info), None, Some(5))),
             ("/janus/ping", place(Some(Endpoint::Ping), None, None)),
-            ("/janus//", None),
+            ("/janus//", place(None, Some(0), None)),
             ("/janus//5", None),
             ("/janus/5/6/7", None),
             ("/janus/info/x/y", None),
             ("//janus", None),
             ("/janusx", None),
-            ("/JANUS", None),
+            ("/JANUS", Some(Place::default())),
             ("/", None),
             ("", None),
             ("*", None),

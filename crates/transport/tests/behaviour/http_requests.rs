@@ -90,7 +90,7 @@ async fn other_methods_are_refused_before_their_path_is_looked_at() {
 #[tokio::test]
 async fn paths_that_lead_nowhere_are_an_empty_404() {
     let server = serve(|_| {}).await;
-    for path in ["/", "//janus", "/janusx", "/janus//", "/janus/5/6/7", "/janus/info/x/y", "/demos/"] {
+    for path in ["/", "//janus", "/janusx", "/janus/5/6/7", "/janus/info/x/y", "/demos/"] {
         for answer in [server.get(path).await.unwrap(), server.post(path, "{}").await.unwrap()] {
             assert_eq!((answer.status, answer.body.as_str()), (404, ""), "{path}");
             assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
