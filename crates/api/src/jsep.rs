@@ -36,6 +36,8 @@ pub struct Jsep {
     pub force_relay: bool,
     /// Media is encrypted end to end.
     pub e2ee: bool,
+    /// Video is scalable (SVC).
+    pub svc: bool,
 }
 
 impl Jsep {
@@ -53,6 +55,7 @@ impl Jsep {
         let rid_order = optional(o, "rid_order", Kind::String).map_err(jsep_error)?.map(text);
         let force_relay = flag(o, "force_relay")?.unwrap_or(false);
         let e2ee = flag(o, "e2ee")?.unwrap_or(false);
+        let svc = flag(o, "svc")?.unwrap_or(false);
         let kind = [JsepKind::Offer, JsepKind::Answer]
             .into_iter()
             .find(|k| k.as_str().eq_ignore_ascii_case(&word))
@@ -60,7 +63,7 @@ impl Jsep {
                 let reason = format!("JSEP error: unknown message type '{word}'");
                 ApiError::new(ErrorCode::JsepUnknownType, reason)
             })?;
-        Ok(Self { kind, sdp, trickle, rid_order, force_relay, e2ee })
+        Ok(Self { kind, sdp, trickle, rid_order, force_relay, e2ee, svc })
     }
 }
 

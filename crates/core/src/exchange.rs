@@ -36,6 +36,7 @@ impl Core {
         };
         let json = match reply {
             Reply::Ack(hint) => reply::ack(session, &transaction, hint),
+            Reply::Later(_) => return Err(ErrorCode::PluginMessage.into()),
             Reply::Err(text) => return Err(ApiError::new(ErrorCode::PluginMessage, text)),
             Reply::Now(data) => match self.sender(id) {
                 Some(sender) => sender.plugin_success(&transaction, self.package_of(id), data),
@@ -73,6 +74,7 @@ impl Core {
             kind: jsep.kind,
             renegotiation,
             e2ee: jsep.e2ee,
+            svc: jsep.svc,
             rids_high_first: description.rid_order == RidOrder::HighFirst,
             description,
         })

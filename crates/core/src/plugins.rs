@@ -31,7 +31,7 @@ impl Core {
         plugin: usize,
         call: impl FnOnce(&mut dyn Plugin, &mut Cx) -> T,
     ) -> Option<T> {
-        let mut cx = Cx::new(self.now);
+        let mut cx = Cx::new(self.now, self.unix);
         let called = self.plugins.get_mut(plugin)?;
         match catch_unwind(AssertUnwindSafe(|| call(called.as_mut(), &mut cx))) {
             Ok(value) => {
@@ -70,6 +70,13 @@ impl Core {
             Effect::Cap { handle, bitrate } => self.media_command(MediaCommand::Cap { handle, bitrate }),
             Effect::PlayoutDelay { sink, delay } => {
                 self.media_command(MediaCommand::PlayoutDelay { sink, delay });
+            }
+            Effect::WatchAudio { source, watch } => {
+                self.media_command(MediaCommand::WatchAudio { source, watch });
+            }
+            Effect::Task { ticket, .. } => {
+                let outcome = Err("not built".to_owned());
+                self.call_plugin(plugin, |p, cx| p.done(cx, ticket, outcome));
             }
             Effect::Data { handle, message } => {
                 self.media_command(MediaCommand::Data { handle, message });

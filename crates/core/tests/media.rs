@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Rig, sdp};
-use portunus_plugin::media::LayerChange;
+use portunus_plugin::media::{LayerCause, LayerChange};
 use portunus_plugin::{DataMessage, MediaEvent, json};
 use portunus_sdp::MediaKind;
 
@@ -58,7 +58,12 @@ fn a_slow_link_is_told_by_the_core_and_then_by_the_plugin() {
 #[test]
 fn some_things_are_for_the_plugin_only() {
     let data = DataMessage { label: "l".into(), protocol: String::new(), binary: true, payload: vec![1] };
-    let layer = MediaEvent::Layer { mid: "0".into(), codec: "vp8", change: LayerChange::Temporal(1) };
+    let layer = MediaEvent::Layer {
+        mid: "0".into(),
+        codec: "vp8",
+        change: LayerChange::Temporal(1),
+        cause: LayerCause::Wanted,
+    };
     for (event, seen) in [
         (MediaEvent::Data(data), "media 2 Data"),
         (MediaEvent::PeerBitrate(5), "media 2 PeerBitrate"),

@@ -1,9 +1,9 @@
 //! [`Cx`]: what a plugin call may ask for. It only collects effects; whoever owns the thing carries them out
 //! after the call has returned, in order.
 
-use crate::media::{DataMessage, LayerTarget, PlayoutDelay, RouteEnd};
+use crate::media::{AudioWatch, DataMessage, LayerTarget, PlayoutDelay, RouteEnd};
 use crate::{HandleId, JsepKind, Plan, Value};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One thing a plugin asked for.
 #[derive(Debug)]
@@ -58,6 +58,13 @@ pub enum Effect {
         /// The limits.
         delay: Option<PlayoutDelay>,
     },
+    /// Tell when the speaker on `source` begins or stops to talk; `None`: no more.
+    WatchAudio {
+        /// The source.
+        source: RouteEnd,
+        /// How to tell.
+        watch: Option<AudioWatch>,
+    },
     /// Send a message over the handle's data channel.
     Data {
         /// The handle.
@@ -75,6 +82,13 @@ pub enum Effect {
         /// The handle.
         handle: HandleId,
     },
+    /// Something to do outside, on no thread of ours that others wait for. [`crate::Plugin::done`] hears of its end.
+    Task {
+        /// Chosen by the plugin, never used again.
+        ticket: Ticket,
+        /// What to do.
+        task: Task,
+    },
     /// Something event handlers want to know (event type 64).
     Notify {
         /// The handle, if the event is about one.
@@ -82,6 +96,32 @@ pub enum Effect {
         /// The event.
         event: Value,
     },
+}
+
+/// The number of a [`Task`], from the plugin's own counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What became of a [`Task`]: the error is a text for people.
+pub type Outcome = Result<(), String>;
+
+/// Something to do outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Write a group of the plugin's configuration file, or take it out. Comments and all else in the file stay.
+    Store(StoredGroup),
+}
+
+/// A group of a configuration file, as it shall be from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredGroup {
+    /// The file's name without extension: `janus.plugin.videoroom`.
+    pub file: &'static str,
+    /// The group: `room-1234`.
+    pub name: String,
+    /// Its settings in order (booleans, integers, strings, arrays of strings, lists of objects); `None` takes the
+    /// group out.
+    pub settings: Option<crate::Object>,
 }
 
 /// A description that a plugin wants sent.
@@ -103,18 +143,24 @@ pub struct JsepPlan {
 #[derive(Debug)]
 pub struct Cx {
     now: Instant,
+    unix: Duration,
     effects: Vec<Effect>,
 }
 
 impl Cx {
-    /// A context for a call at `now`.
-    pub const fn new(now: Instant) -> Self {
-        Self { now, effects: Vec::new() }
+    /// A context for a call at `now`; `unix` is the same moment since the Unix epoch.
+    pub const fn new(now: Instant, unix: Duration) -> Self {
+        Self { now, unix, effects: Vec::new() }
     }
 
     /// The only clock a plugin has.
     pub const fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The same moment as wall-clock time since the Unix epoch: for expiry of tokens and for names, not for durations.
+    pub const fn unix(&self) -> Duration {
+        self.unix
     }
 
     /// What was asked for, in order.
@@ -165,6 +211,16 @@ impl Cx {
     /// See [`Effect::PlayoutDelay`].
     pub fn playout_delay(&mut self, sink: RouteEnd, delay: Option<PlayoutDelay>) {
         self.effects.push(Effect::PlayoutDelay { sink, delay });
+    }
+
+    /// See [`Effect::WatchAudio`].
+    pub fn watch_audio(&mut self, source: RouteEnd, watch: Option<AudioWatch>) {
+        self.effects.push(Effect::WatchAudio { source, watch });
+    }
+
+    /// See [`Effect::Task`].
+    pub fn task(&mut self, ticket: Ticket, task: Task) {
+        self.effects.push(Effect::Task { ticket, task });
     }
 
     /// See [`Effect::Data`].

@@ -14,7 +14,7 @@
 mod cx;
 pub mod media;
 
-pub use cx::{Cx, Effect, JsepPlan};
+pub use cx::{Cx, Effect, JsepPlan, Outcome, StoredGroup, Task, Ticket};
 pub use media::{DataMessage, MediaEvent, RouteEnd};
 pub use portunus_api::{HandleId, JsepKind, Object, SessionId, Value, json};
 pub use portunus_sdp::{Description, Plan};
@@ -52,11 +52,16 @@ pub trait Plugin: Send {
     /// A `message` request of an attached handle.
     fn message(&mut self, cx: &mut Cx, handle: HandleId, message: Message) -> Reply;
 
+    /// A [`Task`] is done. Whoever waits for it, by [`Reply::Later`] with the same ticket, gets what is returned.
+    fn done(&mut self, _cx: &mut Cx, _ticket: Ticket, _outcome: Outcome) -> Value {
+        Value::Null
+    }
+
     /// Something happened to the handle's media.
     fn media(&mut self, cx: &mut Cx, handle: HandleId, event: &MediaEvent);
 
-    /// A request of the Admin API (`message_plugin`); `None` if this plugin takes none.
-    fn admin(&mut self, cx: &mut Cx, body: &Object) -> Option<Value>;
+    /// A request of the Admin API (`message_plugin`); `None` if this plugin takes none. [`Reply::Ack`] has no meaning here.
+    fn admin(&mut self, cx: &mut Cx, body: &Object) -> Option<Reply>;
 
     /// The plugin's part of `handle_info`.
     fn query(&self, handle: HandleId) -> Value;
@@ -90,6 +95,8 @@ pub struct RemoteJsep {
     pub renegotiation: bool,
     /// Media is encrypted end to end (`e2ee: true`).
     pub e2ee: bool,
+    /// The client says that it sends scalable video (`svc: true`).
+    pub svc: bool,
     /// Which `rid` stands for the best layer: `true` when they were listed from high to low (the default).
     pub rids_high_first: bool,
 }
@@ -101,6 +108,9 @@ pub enum Reply {
     Now(Value),
     /// Later, by [`Cx::push`]: the reply is `ack`, with a hint if there is one.
     Ack(Option<&'static str>),
+    /// At once, but only when the [`Task`] with this ticket is done: the reply is `success` with what
+    /// [`Plugin::done`] returns. Later requests of the handle wait for it.
+    Later(Ticket),
     /// The plugin could not handle it: error 462 with this text.
     Err(String),
 }

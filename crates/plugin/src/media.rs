@@ -32,6 +32,17 @@ pub struct LayerTarget {
     pub temporal: u8,
     /// Without packets of the wanted substream for so long, a lower one is taken.
     pub fallback: Duration,
+    /// The wanted layers are the highest allowed: lower ones are taken while the client's network carries no more.
+    pub automatic: bool,
+}
+
+/// How to tell from the audio-level extension (RFC 6464) whether somebody is talking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioWatch {
+    /// Packets the level is averaged over.
+    pub packets: u32,
+    /// Talking is below this average: 0 is loud, 127 silent (-dBov).
+    pub level: u8,
 }
 
 /// Limits of the playout-delay header extension, in units of 10 ms, each at most 4095.
@@ -106,6 +117,13 @@ pub enum MediaCommand {
         /// The limits.
         delay: Option<PlayoutDelay>,
     },
+    /// See [`Effect::WatchAudio`](crate::Effect::WatchAudio).
+    WatchAudio {
+        /// The source.
+        source: RouteEnd,
+        /// How to tell.
+        watch: Option<AudioWatch>,
+    },
     /// Send a data channel message.
     Data {
         /// The handle.
@@ -142,7 +160,7 @@ impl MediaCommand {
             | Self::Unroute { sink }
             | Self::Select { sink, .. }
             | Self::PlayoutDelay { sink, .. } => sink.handle,
-            Self::Keyframe { source } => source.handle,
+            Self::Keyframe { source } | Self::WatchAudio { source, .. } => source.handle,
         }
     }
 }
@@ -216,7 +234,20 @@ pub enum MediaEvent {
         codec: &'static str,
         /// What changed.
         change: LayerChange,
+        /// Why.
+        cause: LayerCause,
     },
+    /// Somebody began to talk, or stopped. See [`AudioWatch`].
+    Talking {
+        /// The source's m-line.
+        mid: String,
+        /// Which of the two.
+        talking: bool,
+        /// The average level that told, -dBov.
+        level: f64,
+    },
+    /// What the client's network is estimated to carry, bits per second; told when it has changed noticeably.
+    Estimate(u32),
     /// The client says how much it can receive (REMB), bits per second.
     PeerBitrate(u32),
     /// The data channel transport is up.
@@ -246,4 +277,26 @@ pub enum LayerChange {
         /// Temporal layer.
         temporal: u8,
     },
+}
+
+/// Why a sink changed its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerCause {
+    /// It is what was asked for.
+    Wanted,
+    /// The client's network carries no more, or carries more again.
+    Bandwidth,
+    /// The source did not send what was asked for.
+    Starved,
+}
+
+impl LayerCause {
+    /// The word for events and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Bandwidth => "bandwidth",
+            Self::Starved => "starved",
+        }
+    }
 }

@@ -75,7 +75,12 @@ impl Plugin for Script {
             "end" => cx.end(other),
             "routes" => {
                 let (source, sink) = (RouteEnd::new(h, "0"), RouteEnd::new(other, "1"));
-                let target = LayerTarget { spatial: 1, temporal: 0, fallback: Duration::from_millis(250) };
+                let target = LayerTarget {
+                    spatial: 1,
+                    temporal: 0,
+                    fallback: Duration::from_millis(250),
+                    automatic: false,
+                };
                 cx.route(source.clone(), sink.clone());
                 cx.select(sink.clone(), target);
                 cx.keyframe(source);
@@ -102,7 +107,7 @@ impl Plugin for Script {
         }
     }
 
-    fn admin(&mut self, _: &mut Cx, _: &Object) -> Option<Value> {
+    fn admin(&mut self, _: &mut Cx, _: &Object) -> Option<portunus_plugin::Reply> {
         None
     }
 
@@ -145,7 +150,7 @@ impl Plugin for Shut {
         Reply::Ack(None)
     }
     fn media(&mut self, _: &mut Cx, _: HandleId, _: &MediaEvent) {}
-    fn admin(&mut self, _: &mut Cx, _: &Object) -> Option<Value> {
+    fn admin(&mut self, _: &mut Cx, _: &Object) -> Option<portunus_plugin::Reply> {
         None
     }
     fn query(&self, _: HandleId) -> Value {

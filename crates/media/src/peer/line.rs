@@ -1,6 +1,7 @@
 //! One m-line of a peer: what was negotiated, the sources it receives, the sink it sends.
 
 use super::keyframe::KeyframeRequests;
+use super::speaker::SpeakerLevel;
 use portunus_plugin::media::LayerTarget;
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::codec::{Codec, PayloadInspector};
@@ -37,6 +38,8 @@ pub(crate) struct Line {
     pub(crate) sink: Option<Sink>,
     /// The sinks that get what comes in here: peer and line.
     pub(crate) subscribers: Vec<(usize, usize)>,
+    /// Whether somebody listens for the speaker's level.
+    pub(crate) level: Option<SpeakerLevel>,
     /// Slow link, on what comes in and on what goes out.
     pub(crate) slow_up: bool,
     pub(crate) slow_down: bool,
@@ -145,6 +148,7 @@ impl Line {
             rids: Vec::new(),
             sink: None,
             subscribers: Vec::new(),
+            level: None,
             slow_up: false,
             slow_down: false,
         };
@@ -236,7 +240,12 @@ impl Sink {
             stream: SinkStream::new(codec.clock_rate(), first, random.next_u32()),
             extensions: SinkExtensions::new(line.extensions, IdText::new(&line.mid)),
             choice: Choice::All,
-            target: LayerTarget { spatial: 2, temporal: 2, fallback: Duration::from_millis(250) },
+            target: LayerTarget {
+                spatial: 2,
+                temporal: 2,
+                fallback: Duration::from_millis(250),
+                automatic: false,
+            },
             state: None,
             rtx_state: None,
             index: RetransmitIndex::new(ssrc, if line.is_video() { KEPT_PACKETS } else { 0 }),
@@ -268,7 +277,7 @@ impl Sink {
 
     /// Prepares for a source, or for another layout of the same one.
     pub(crate) fn set_layout(&mut self, layout: Option<Layout>) {
-        let LayerTarget { spatial, temporal, fallback } = self.target;
+        let LayerTarget { spatial, temporal, fallback, .. } = self.target;
         self.choice = match layout {
             Some(l) if l.simulcast => {
                 Choice::Simulcast(Box::new(SimulcastSelector::new(spatial, temporal, micros(fallback))))

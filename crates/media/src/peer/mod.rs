@@ -11,6 +11,7 @@ mod line;
 mod negotiate;
 mod receive;
 mod send;
+mod speaker;
 
 pub(crate) use receive::{Ready, equalise};
 pub(crate) use send::Resend;

@@ -177,6 +177,13 @@ impl Peer {
         self.stirred |= arrived.gap;
         source.last_packet = Some(now);
         let id = source.id;
+        if let Some(level) = &mut line.level
+            && let Some(value) = parsed.extension(ExtensionKind::AudioLevel)
+            && let Some((talking, average)) = level.on_packet(value)
+        {
+            let event = MediaEvent::Talking { mid: line.mid.clone(), talking, level: average };
+            cx.events.push_back((self.handle, event));
+        }
         if !source.receiving {
             source.receiving = true;
             let substream = simulcast.then(|| u8::try_from(source_index).unwrap_or(0));

@@ -3,7 +3,7 @@
 use super::line::{Choice, Layout, Sink};
 use super::{Peer, PeerCx, Ready, Srtp};
 use crate::egress::{Egress, Path};
-use portunus_plugin::media::{LayerChange, LayerTarget, MediaEvent, PlayoutDelay};
+use portunus_plugin::media::{LayerCause, LayerChange, LayerTarget, MediaEvent, PlayoutDelay};
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::extension;
 use portunus_rtp::layers::{LayerEvent, Verdict};
@@ -189,13 +189,23 @@ impl Peer {
                     continue;
                 }
             };
-            let event = MediaEvent::Layer { mid: l.mid.clone(), codec: codec.janus_name(), change };
+            let event = MediaEvent::Layer {
+                mid: l.mid.clone(),
+                codec: codec.janus_name(),
+                change,
+                cause: LayerCause::Wanted,
+            };
             cx.events.push_back((self.handle, event));
         }
         if let (true, Choice::Svc(s)) = (svc_changed, &sink.choice) {
             let (spatial, temporal) = (s.spatial().unwrap_or(0), s.temporal().unwrap_or(0));
             let change = LayerChange::Svc { spatial, temporal };
-            let event = MediaEvent::Layer { mid: l.mid.clone(), codec: codec.janus_name(), change };
+            let event = MediaEvent::Layer {
+                mid: l.mid.clone(),
+                codec: codec.janus_name(),
+                change,
+                cause: LayerCause::Wanted,
+            };
             cx.events.push_back((self.handle, event));
         }
     }

@@ -1,7 +1,7 @@
 //! Simulcast through an echo: the layer that is asked for is the layer that comes back.
 
 use super::*;
-use portunus_plugin::media::{LayerChange, LayerTarget};
+use portunus_plugin::media::{LayerCause, LayerChange, LayerTarget};
 
 fn simulcast() -> Negotiated {
     let mut line = video(0, Some(RTX));
@@ -38,7 +38,7 @@ fn sizes(s: &Simulation, from: usize) -> Vec<usize> {
 
 fn select(s: &mut Simulation, spatial: u8) {
     let sink = RouteEnd::new(s.handles[SERVER], "0");
-    let target = LayerTarget { spatial, temporal: 2, fallback: MS * 250 };
+    let target = LayerTarget { spatial, temporal: 2, fallback: MS * 250, automatic: false };
     s.command(SERVER, MediaCommand::Select { sink, target });
 }
 
@@ -58,7 +58,10 @@ fn each_substream_is_reached_and_numbers_stay_continuous() {
     p.second(&mut s, &[0, 1, 2]);
     let seen = |s: &Simulation, n| {
         let change = LayerChange::Substream(n);
-        s.has(SERVER, &MediaEvent::Layer { mid: "0".to_owned(), codec: "vp8", change })
+        s.has(
+            SERVER,
+            &MediaEvent::Layer { mid: "0".to_owned(), codec: "vp8", change, cause: LayerCause::Wanted },
+        )
     };
     assert!(seen(&s, 2), "{:?}", s.events[SERVER]);
     for target in [0, 1, 2, 0] {

@@ -62,6 +62,11 @@ impl Worker {
                     self.with_peer(key, now, |peer, _| peer.set_playout_delay(line, delay));
                 }
             }
+            MediaCommand::WatchAudio { source, watch } => {
+                if let Some((key, line)) = self.find_line(source.handle, &source.mid) {
+                    self.with_peer(key, now, |peer, _| peer.watch_audio(line, watch));
+                }
+            }
             MediaCommand::Data { handle, message } => {
                 self.with_handle(handle, now, |peer, cx| peer.send_data(cx, &message, now));
             }

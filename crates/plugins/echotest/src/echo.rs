@@ -285,6 +285,7 @@ impl Echo {
                 spatial: layers.spatial_target,
                 temporal: layers.temporal_target,
                 fallback: self.fallback,
+                automatic: false,
             };
             cx.select(RouteEnd::new(h, &line.mid), target);
         }

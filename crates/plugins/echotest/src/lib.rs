@@ -130,8 +130,8 @@ impl Plugin for EchoTest {
     }
 
     /// Gives a request back as it came.
-    fn admin(&mut self, _: &mut Cx, body: &Object) -> Option<Value> {
-        Some(body.clone().into())
+    fn admin(&mut self, _: &mut Cx, body: &Object) -> Option<Reply> {
+        Some(Reply::Now(body.clone().into()))
     }
 
     fn query(&self, h: HandleId) -> Value {
