@@ -1,0 +1,42 @@
+//! What event handlers are told.
+
+use crate::VideoRoom;
+use crate::id::Id;
+use portunus_api::{Object, Value};
+use portunus_plugin::{Cx, HandleId};
+
+impl VideoRoom {
+    /// `{"event": name, "room": N, ...}`
+    pub(crate) fn notify(
+        &self,
+        cx: &mut Cx,
+        handle: Option<HandleId>,
+        name: &str,
+        room: &Id,
+        more: &[(&str, Value)],
+    ) {
+        self.notify_as(cx, handle, "event", name, room, more);
+    }
+
+    /// The same with another word before the name: moderation and talking have `videoroom` there.
+    pub(crate) fn notify_as(
+        &self,
+        cx: &mut Cx,
+        handle: Option<HandleId>,
+        word: &str,
+        name: &str,
+        room: &Id,
+        more: &[(&str, Value)],
+    ) {
+        if !self.settings.events {
+            return;
+        }
+        let mut o = Object::new();
+        o.insert(word.into(), name.into());
+        o.insert("room".into(), room.to_value());
+        for (key, value) in more {
+            o.insert((*key).into(), value.clone());
+        }
+        cx.notify(handle, o.into());
+    }
+}

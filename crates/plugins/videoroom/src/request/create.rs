@@ -1,0 +1,204 @@
+//! `create`: a room is made; and rooms of the configuration file.
+
+use super::Done;
+use crate::body::{check_secret, flag};
+use crate::error::{Refusal, code};
+use crate::id::Id;
+use crate::publisher::{Format, Publisher, Stream};
+use crate::room::{Config, Room, check_types};
+use crate::{Answer, PACKAGE, VideoRoom};
+use portunus_api::{Object, Value, json};
+use portunus_plugin::{Cx, Outcome, StoredGroup, Task, Ticket};
+use portunus_sdp::Codec;
+use std::time::Instant;
+
+/// Rooms at most.
+const MAX_ROOMS: usize = 100_000;
+
+/// What waits for the configuration file to be written.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    /// The room is there already, and goes again if it cannot be stored.
+    Create(Id),
+    /// The reply, and what to undo.
+    Edit { room: Id, before: Box<Config> },
+    /// The room is gone; only its group in the file is left.
+    Destroy(Id),
+}
+
+impl VideoRoom {
+    pub(super) fn create(&mut self, cx: &mut Cx, o: &Object) -> Answer<Done> {
+        check_types(o)?;
+        let wanted = self.optional_id(o, "room")?;
+        check_secret(o, "admin_key", self.settings.admin_key.as_deref())?;
+        let wanted = wanted.filter(|id| *id != Id::Number(0));
+        let id = match &wanted {
+            Some(id) => id.clone(),
+            None => self.free_room_id(),
+        };
+        // The codecs are looked at before the id, as Janus does.
+        let config = Config::read(o, &id)?;
+        let allowed = match o.contains_key("allowed") {
+            true => Some(Room::allowed_texts(o)?),
+            false => None,
+        };
+        if self.rooms.contains_key(&id) {
+            return Err(Refusal::new(code::ROOM_EXISTS, format!("Room {id} already exists")));
+        }
+        if self.rooms.len() >= MAX_ROOMS {
+            return Err(Refusal::new(code::UNKNOWN, "Too many rooms"));
+        }
+        let permanent = flag(o, "permanent") == Some(true);
+        let stored = config.stored();
+        self.open_room(id.clone(), config, cx.now());
+        if let (Some(texts), Some(room)) = (allowed, self.rooms.get_mut(&id)) {
+            room.check_allowed = true;
+            room.allowed = texts.into_iter().collect();
+        }
+        if permanent {
+            let ticket = self.store(cx, &id, Some(stored), Pending::Create(id.clone()));
+            return Ok(Done::Later(ticket));
+        }
+        self.notify(cx, None, "created", &id, &[]);
+        Ok(Done::Now(changed("created", &id, false)))
+    }
+
+    /// Adds a room of the configuration file.
+    pub(crate) fn add_configured(&mut self, name: &str, o: &Object, now: Instant) -> Answer {
+        let id = self.ids().parse(name).ok_or_else(|| {
+            Refusal::invalid(format!("'{name}' is no room id; with string_ids it could be one"))
+        })?;
+        check_types(o)?;
+        let config = Config::read(o, &id)?;
+        if self.rooms.contains_key(&id) {
+            return Err(Refusal::new(code::ROOM_EXISTS, format!("Room {id} already exists")));
+        }
+        self.open_room(id, config, now);
+        Ok(())
+    }
+
+    fn open_room(&mut self, id: Id, mut config: Config, now: Instant) {
+        if config.signed_tokens && self.settings.token_secret.is_none() {
+            tracing::warn!(room = %id, "signed_tokens is ignored: token_auth_secret is not set");
+            config.signed_tokens = false;
+        }
+        if config.record {
+            tracing::warn!(room = %id, "recording is not built yet: `record` writes no file");
+        }
+        let mut room = Room::new(id.clone(), config, now);
+        if room.config.dummy_publisher {
+            let feed = self.ids().make(&mut self.random);
+            room.dummy = Some(Box::new(dummy(&room, feed)));
+        }
+        tracing::info!(room = %id, "room created");
+        self.rooms.insert(id, room);
+    }
+
+    fn free_room_id(&mut self) -> Id {
+        let kind = self.ids();
+        loop {
+            let id = kind.make(&mut self.random);
+            if !self.rooms.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Has the configuration file written; the reply waits for it.
+    pub(super) fn store(
+        &mut self,
+        cx: &mut Cx,
+        id: &Id,
+        settings: Option<Object>,
+        pending: Pending,
+    ) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let group = StoredGroup { file: PACKAGE, name: format!("room-{id}"), settings };
+        cx.task(ticket, Task::Store(group));
+        self.pending.insert(ticket, pending);
+        ticket
+    }
+
+    /// The file is written, or not.
+    pub(crate) fn on_stored(&mut self, cx: &mut Cx, ticket: Ticket, outcome: Outcome) -> Value {
+        let Some(pending) = self.pending.remove(&ticket) else { return Value::Null };
+        let refuse = |what: &str, reason: &str| {
+            let text = match reason {
+                "No configuration file" => format!("No configuration file, can't {what}"),
+                _ => format!("Can't {what}: {reason}"),
+            };
+            Refusal::new(code::UNKNOWN, text).to_value()
+        };
+        match (pending, outcome) {
+            (Pending::Create(id), Ok(())) => {
+                self.notify(cx, None, "created", &id, &[]);
+                changed("created", &id, true)
+            }
+            (Pending::Create(id), Err(reason)) => {
+                self.close_room(cx, &id);
+                refuse("create permanent room", &reason)
+            }
+            (Pending::Edit { room, .. }, Ok(())) => {
+                self.notify(cx, None, "edited", &room, &[]);
+                changed("edited", &room, true)
+            }
+            (Pending::Edit { room, before }, Err(reason)) => {
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.config = *before;
+                }
+                refuse("edit room permanently", &reason)
+            }
+            (Pending::Destroy(id), Ok(())) => changed("destroyed", &id, true),
+            (Pending::Destroy(_), Err(reason)) => refuse("destroy room permanently", &reason),
+        }
+    }
+}
+
+/// `{"videoroom":"created","room":N,"permanent":false}`
+pub(super) fn changed(what: &str, id: &Id, permanent: bool) -> Value {
+    json!({ "videoroom": what, "room": id.to_value(), "permanent": permanent })
+}
+
+/// Every codec of the room that `dummy_streams` names, or every one; in the order of the room.
+fn dummy(room: &Room, id: Id) -> Publisher {
+    let config = &room.config;
+    let mut publisher = Publisher::new(room.id.clone(), id, 0, None);
+    publisher.display = Some("Dummy publisher".to_owned());
+    publisher.started = true;
+    publisher.e2ee = config.dummy_e2ee;
+    let codecs = config.audio_codecs.iter().chain(&config.video_codecs);
+    for codec in codecs.copied() {
+        let named = config.dummy_streams.iter().find(|s| s.codec == codec);
+        if named.is_none() && !config.dummy_streams.is_empty() {
+            continue;
+        }
+        let mindex = publisher.streams.len();
+        let mut stream = Stream::new(codec.kind(), mindex, mindex.to_string());
+        stream.format = dummy_format(codec, named.and_then(|s| s.fmtp.as_deref()), config);
+        publisher.streams.push(stream);
+    }
+    publisher
+}
+
+fn dummy_format(codec: Codec, fmtp: Option<&str>, config: &Config) -> Format {
+    let parameter = |name: &str| {
+        let parts = fmtp.unwrap_or_default().split(';').filter_map(|p| p.trim().split_once('='));
+        let mut found = parts.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.to_owned())
+    };
+    let says = |name: &str| codec == Codec::Opus && parameter(name).as_deref() == Some("1");
+    let profile = |of, name: &str, default: &Option<String>| {
+        (codec == of).then(|| parameter(name).or_else(|| default.clone())).flatten()
+    };
+    Format {
+        codec: Some(codec),
+        fec: says("useinbandfec"),
+        dtx: says("usedtx"),
+        stereo: says("stereo"),
+        fmtp: fmtp.map(str::to_owned),
+        h264_profile: profile(Codec::H264, "profile-level-id", &config.h264_profile),
+        vp9_profile: profile(Codec::Vp9, "profile-id", &config.vp9_profile),
+        ..Format::default()
+    }
+}

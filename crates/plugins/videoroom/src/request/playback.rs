@@ -1,0 +1,46 @@
+//! `start`, `pause` and a subscriber's `leave`.
+
+use super::Call;
+use crate::publisher::Gone;
+use crate::room::event_with;
+use crate::{Answer, VideoRoom};
+use portunus_plugin::{Cx, JsepKind};
+
+impl VideoRoom {
+    /// The answer to an offer, or the end of a pause, or both.
+    pub(super) fn start(&mut self, cx: &mut Cx, call: &Call<'_>) -> Answer {
+        let Some(subscriber) = self.subscribers.get_mut(&call.h) else { return Ok(()) };
+        subscriber.paused = false;
+        if call.jsep.is_some_and(|j| j.kind == JsepKind::Answer) {
+            subscriber.on_answer();
+        }
+        let again = subscriber.pending_update && !subscriber.pending_offer && subscriber.gone.is_none();
+        call.answer(cx, event_with(&subscriber.room, "started", "ok"));
+        self.flow(cx, call.h);
+        if again {
+            self.renegotiate(cx, call.h, None, true);
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause(&mut self, cx: &mut Cx, call: &Call<'_>) -> Answer {
+        let Some(subscriber) = self.subscribers.get_mut(&call.h) else { return Ok(()) };
+        subscriber.paused = true;
+        call.answer(cx, event_with(&subscriber.room, "paused", "ok"));
+        self.flow(cx, call.h);
+        Ok(())
+    }
+
+    pub(super) fn leave_subscription(&mut self, cx: &mut Cx, call: &Call<'_>) -> Answer {
+        let Some(subscriber) = self.subscribers.get_mut(&call.h) else { return Ok(()) };
+        call.answer(cx, event_with(&subscriber.room, "left", "ok"));
+        if subscriber.gone.replace(Gone::Left).is_none() {
+            subscriber.remove(cx, |_, _| true);
+            if let Some(room) = self.rooms.get_mut(&subscriber.room) {
+                room.subscribers.remove(&call.h);
+            }
+        }
+        cx.hangup(call.h);
+        Ok(())
+    }
+}

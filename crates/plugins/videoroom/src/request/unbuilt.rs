@@ -1,0 +1,64 @@
+//! Recording, RTP forwarding and remote publishers: their requests are checked, and what is not there says so.
+
+use crate::body::{check, check_secret};
+use crate::error::{Refusal, code};
+use crate::{Answer, VideoRoom};
+use portunus_api::{Kind, Object, Value, json};
+
+impl VideoRoom {
+    pub(super) fn enable_recording(&self, o: &Object) -> Answer<Value> {
+        check(o, &[("secret", Kind::String, false), ("record", Kind::Boolean, true)])?;
+        self.room_with_secret(o)?;
+        Err(Refusal::not_built("Recording"))
+    }
+
+    pub(super) fn list_forwarders(&self, o: &Object) -> Answer<Value> {
+        let room = self.room_with_secret(o)?;
+        Ok(json!({ "videoroom": "forwarders", "room": room.id.to_value(), "publishers": [] }))
+    }
+
+    pub(super) fn rtp_forward(&self, o: &Object) -> Answer<Value> {
+        self.room_id(o)?;
+        let publisher = self.required_id(o, "publisher_id")?;
+        check(o, &[("host", Kind::String, true)])?;
+        if self.settings.lock_rtp_forward {
+            check_secret(o, "admin_key", self.settings.admin_key.as_deref())?;
+        }
+        let room = self.room_with_secret(o)?;
+        match self.feed(&room.id, &publisher) {
+            Some(_) => Err(Refusal::not_built("RTP forwarding")),
+            None => Err(Refusal::new(code::NO_SUCH_FEED, format!("No such feed ({publisher})"))),
+        }
+    }
+
+    pub(super) fn stop_rtp_forward(&self, o: &Object) -> Answer<Value> {
+        self.room_id(o)?;
+        let publisher = self.required_id(o, "publisher_id")?;
+        check(o, &[("stream_id", Kind::PositiveInteger, true)])?;
+        if self.settings.lock_rtp_forward {
+            check_secret(o, "admin_key", self.settings.admin_key.as_deref())?;
+        }
+        let room = self.room_with_secret(o)?;
+        if self.feed(&room.id, &publisher).is_none() {
+            return Err(Refusal::new(code::NO_SUCH_FEED, format!("No such feed ({publisher})")));
+        }
+        let id = o.get("stream_id").and_then(Value::as_u64).unwrap_or(0);
+        Err(Refusal::new(code::NO_SUCH_FEED, format!("No such stream ({id})")))
+    }
+
+    pub(super) fn list_remotes(&self, o: &Object) -> Answer<Value> {
+        self.room_id(o)?;
+        let publisher = self.required_id(o, "publisher_id")?;
+        let room = self.room_with_secret(o)?;
+        if self.feed(&room.id, &publisher).is_none() {
+            return Err(Refusal::new(code::NO_SUCH_FEED, format!("No such publisher ({publisher})")));
+        }
+        let (room, id) = (room.id.to_value(), publisher.to_value());
+        Ok(json!({ "videoroom": "success", "room": room, "id": id, "list": [] }))
+    }
+
+    pub(super) fn remote_publishers(&self, o: &Object) -> Answer<Value> {
+        self.room_with_secret(o)?;
+        Err(Refusal::not_built("Publishing between gateways"))
+    }
+}
