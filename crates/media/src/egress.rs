@@ -64,9 +64,9 @@ impl Egress {
         }
     }
 
-    /// Whether the next packet might not fit: flush first.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.used + PACKET_ROOM > ARENA
+    /// Whether the next `packets` fit, whatever their size; if not, flush first.
+    pub(crate) const fn has_room_for(&self, packets: usize) -> bool {
+        self.used + packets.saturating_mul(PACKET_ROOM) <= ARENA
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

@@ -1,19 +1,18 @@
-//! The control side of the engine: starts the workers, decides which worker a handle's peer lives on, and
-//! passes commands on.
+//! The control side of the engine: starts the workers and passes each command on to the worker of its handle.
 
 use crate::addresses::{self, with_port};
 use crate::dtls::{DtlsConfig, DtlsSettings};
+use crate::placement::Placement;
 use crate::settings::Settings;
 use crate::socket::{UdpSocket, Waker, interface_addresses};
 use crate::tcp::Listener;
-use crate::worker::{EventSink, Start, Worker, WorkerMessage};
+use crate::worker::{EventSink, Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent};
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -46,27 +45,14 @@ pub enum Error {
 /// The media engine, as the control task holds it.
 pub struct Engine {
     workers: Vec<WorkerEnd>,
-    placed: HashMap<HandleId, Placed>,
-    affinities: HashMap<String, Affinity>,
+    placement: Placement,
     addresses: Vec<SocketAddr>,
     sdp_address: IpAddr,
 }
 
 struct WorkerEnd {
-    inbox: SyncSender<WorkerMessage>,
-    waker: Arc<Waker>,
+    mailbox: Mailbox,
     thread: Option<JoinHandle<()>>,
-    handles: usize,
-}
-
-struct Placed {
-    worker: usize,
-    affinity: Option<String>,
-}
-
-struct Affinity {
-    worker: usize,
-    handles: usize,
 }
 
 impl Engine {
@@ -108,9 +94,9 @@ impl Engine {
             let (inbox, commands) = sync_channel(COMMAND_QUEUE);
             let waker = Arc::new(Waker::new()?);
             starts.push((sockets, listeners, commands, Arc::clone(&waker)));
-            workers.push(WorkerEnd { inbox, waker, thread: None, handles: 0 });
+            workers.push(WorkerEnd { mailbox: Mailbox::new(inbox, waker), thread: None });
         }
-        let others: Vec<_> = workers.iter().map(|w| (w.inbox.clone(), Arc::clone(&w.waker))).collect();
+        let others: Vec<_> = workers.iter().map(|w| w.mailbox.clone()).collect();
         for (index, (sockets, listeners, inbox, waker)) in starts.into_iter().enumerate() {
             let events: EventSink = Box::new(events.clone());
             let start = Start {
@@ -136,7 +122,7 @@ impl Engine {
         if let Some((host, port)) = settings.stun_server.clone() {
             crate::reflexive::resolve_in_background(host, port, others);
         }
-        Ok(Self { workers, placed: HashMap::new(), affinities: HashMap::new(), addresses, sdp_address })
+        Ok(Self { workers, placement: Placement::new(count), addresses, sdp_address })
     }
 
     /// Passes a command to the worker of its handle. The first [`MediaCommand::Negotiate`] of a handle
@@ -144,14 +130,20 @@ impl Engine {
     pub fn send(&mut self, command: MediaCommand) {
         let handle = command.handle();
         let worker = match &command {
-            MediaCommand::Negotiate(n) => Some(self.place(n.handle, n.affinity.as_deref(), n.worker)),
-            MediaCommand::Forget { .. } => self.forget(handle),
-            _ => self.placed.get(&handle).map(|p| p.worker),
+            MediaCommand::Negotiate(n) => {
+                Some(self.placement.place(n.handle, n.affinity.as_deref(), n.worker))
+            }
+            MediaCommand::Forget { .. } => self.placement.forget(handle),
+            _ => self.placement.worker_of(handle),
         };
-        let Some(worker) = worker.and_then(|w| self.workers.get(w)) else { return };
-        if worker.inbox.send(WorkerMessage::Command(command)).is_ok() {
-            worker.waker.wake();
-        }
+        let Some((worker, end)) = worker.and_then(|w| Some((w, self.workers.get(w)?))) else { return };
+        end.mailbox.send(match command {
+            MediaCommand::Route { source, sink } => match self.placement.worker_of(source.handle) {
+                Some(other) if other != worker => WorkerMessage::RouteFrom { worker: other, source, sink },
+                _ => WorkerMessage::Command(MediaCommand::Route { source, sink }),
+            },
+            command => WorkerMessage::Command(command),
+        });
     }
 
     /// Where media is received: one address for each worker and local address; empty with a port per peer.
@@ -172,8 +164,7 @@ impl Engine {
     /// Closes all peers, telling them, and ends the workers; gives up after `deadline`.
     pub fn shutdown(mut self, deadline: Duration) {
         for worker in &self.workers {
-            let _ = worker.inbox.send(WorkerMessage::Stop);
-            worker.waker.wake();
+            worker.mailbox.send(WorkerMessage::Stop);
         }
         let end = Instant::now() + deadline;
         for worker in &mut self.workers {
@@ -185,42 +176,6 @@ impl Engine {
                 let _ = thread.join();
             }
         }
-    }
-
-    fn place(&mut self, handle: HandleId, affinity: Option<&str>, wanted: Option<usize>) -> usize {
-        if let Some(placed) = self.placed.get(&handle) {
-            return placed.worker;
-        }
-        let together = affinity.and_then(|a| self.affinities.get(a)).map(|a| a.worker);
-        let wanted = wanted.filter(|w| *w < self.workers.len());
-        let worker = together.or(wanted).unwrap_or_else(|| {
-            let least = self.workers.iter().enumerate().min_by_key(|(_, w)| w.handles);
-            least.map_or(0, |(i, _)| i)
-        });
-        if let Some(a) = affinity {
-            self.affinities.entry(a.to_owned()).or_insert(Affinity { worker, handles: 0 }).handles += 1;
-        }
-        if let Some(w) = self.workers.get_mut(worker) {
-            w.handles += 1;
-        }
-        self.placed.insert(handle, Placed { worker, affinity: affinity.map(str::to_owned) });
-        worker
-    }
-
-    fn forget(&mut self, handle: HandleId) -> Option<usize> {
-        let placed = self.placed.remove(&handle)?;
-        if let Some(w) = self.workers.get_mut(placed.worker) {
-            w.handles = w.handles.saturating_sub(1);
-        }
-        if let Some(a) = placed.affinity
-            && let Some(entry) = self.affinities.get_mut(&a)
-        {
-            entry.handles = entry.handles.saturating_sub(1);
-            if entry.handles == 0 {
-                self.affinities.remove(&a);
-            }
-        }
-        Some(placed.worker)
     }
 }
 

@@ -6,11 +6,8 @@
 
 use crate::addresses;
 use crate::settings::Settings;
-use crate::socket::Waker;
-use crate::worker::WorkerMessage;
+use crate::worker::{Mailbox, WorkerMessage};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 /// A mapping is asked for again after this long: shorter than the usual time-out of NATs (30 s).
@@ -23,11 +20,7 @@ const RESOLVE_RETRY: Duration = Duration::from_secs(30);
 const MAGIC: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
 /// Looks the server's name up on a thread of its own, again and again, and tells the workers.
-pub(crate) fn resolve_in_background(
-    host: String,
-    port: u16,
-    workers: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
-) {
+pub(crate) fn resolve_in_background(host: String, port: u16, workers: Vec<Mailbox>) {
     let look_up = move || {
         loop {
             let addresses: Vec<SocketAddr> = match (host.as_str(), port).to_socket_addrs() {
@@ -38,11 +31,10 @@ pub(crate) fn resolve_in_background(
                 }
             };
             let wait = if addresses.is_empty() { RESOLVE_RETRY } else { RESOLVE_AGAIN };
-            for (inbox, waker) in &workers {
-                if inbox.send(WorkerMessage::StunServer(addresses.clone())).is_err() {
+            for worker in &workers {
+                if !worker.send(WorkerMessage::StunServer(addresses.clone())) {
                     return;
                 }
-                waker.wake();
             }
             std::thread::sleep(wait);
         }

@@ -15,6 +15,7 @@ use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Datagrams taken by one system call.
@@ -354,10 +355,12 @@ impl Epoll {
     }
 }
 
-/// Wakes a worker that waits in [`Epoll::wait`].
+/// Wakes a worker that waits in [`Epoll::wait`]: one system call, however many wake it before it looks.
 #[derive(Debug)]
 pub(crate) struct Waker {
     fd: OwnedFd,
+    /// It was woken and has not looked yet.
+    woken: AtomicBool,
 }
 
 impl Waker {
@@ -365,14 +368,18 @@ impl Waker {
         // SAFETY: plain call; the result is checked and owned by nobody else.
         let fd = unsafe { check(libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC))? };
         // SAFETY: a fresh descriptor.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, woken: AtomicBool::new(false) })
     }
 
     pub(crate) fn fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
+    /// What was sent before is seen after the next [`Self::reset`].
     pub(crate) fn wake(&self) {
+        if self.woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let one = 1_u64;
         // SAFETY: eight bytes of a live value. A full counter means the worker is awake already.
         unsafe { libc::write(self.fd(), (&raw const one).cast(), 8) };
@@ -382,6 +389,8 @@ impl Waker {
         let mut count = 0_u64;
         // SAFETY: eight bytes of a live value.
         unsafe { libc::read(self.fd(), (&raw mut count).cast(), 8) };
+        // In this order: whoever wakes in between is seen by what follows, and whoever wakes later writes again.
+        self.woken.swap(false, Ordering::AcqRel);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One m-line of a peer: what was negotiated, the sources it receives, the sink it sends.
 
+use super::Feeder;
 use super::keyframe::KeyframeRequests;
 use super::speaker::SpeakerLevel;
 use portunus_plugin::media::LayerTarget;
@@ -90,8 +91,8 @@ pub(crate) struct Sink {
     pub(crate) ssrc: u32,
     pub(crate) rtx_ssrc: u32,
     pub(crate) rtx_sequence: u16,
-    /// Peer and line that feed it.
-    pub(crate) from: Option<(usize, usize)>,
+    /// What feeds it, and its line.
+    pub(crate) from: Option<(Feeder, usize)>,
     pub(crate) stream: SinkStream,
     pub(crate) extensions: SinkExtensions,
     pub(crate) choice: Choice,
@@ -190,6 +191,16 @@ impl Line {
         self.sources.len() > 1
     }
 
+    /// If this feeds our sink: it is gone.
+    pub(crate) fn lose_source(&mut self, feeder: Feeder) {
+        if let Some(sink) = &mut self.sink
+            && sink.from.is_some_and(|(f, _)| f == feeder)
+        {
+            sink.from = None;
+            sink.stream.pause();
+        }
+    }
+
     pub(crate) fn layout(&self) -> Option<Layout> {
         let codec = self.codec?;
         let scalable = match codec {
@@ -201,12 +212,16 @@ impl Line {
     }
 }
 
+/// A place for the packets of a stream, if they can be asked for again.
+pub(crate) fn source_store(codec: Codec, nack_queue: Duration) -> Option<SourceStore> {
+    // Kept as long as a sink could ask for it, and the packets of the wire's worst second.
+    let age = nack_queue.max(Duration::from_secs(1));
+    matches!(codec.media(), portunus_rtp::codec::MediaKind::Video)
+        .then(|| SourceStore::new(KEPT_PACKETS, micros(age)))
+}
+
 impl Source {
     pub(crate) fn new(id: u32, codec: Codec, nack_queue: Duration) -> Self {
-        // Kept as long as a sink could ask for it, and the packets of the wire's worst second.
-        let age = nack_queue.max(Duration::from_secs(1));
-        let store = matches!(codec.media(), portunus_rtp::codec::MediaKind::Video)
-            .then(|| SourceStore::new(KEPT_PACKETS, u64::try_from(age.as_micros()).unwrap_or(u64::MAX)));
         Self {
             id: SourceId(id),
             ssrc: None,
@@ -215,7 +230,7 @@ impl Source {
             inspector: PayloadInspector::new(codec),
             stats: ReceiverStats::new(codec.clock_rate()),
             nacks: NackGenerator::new(),
-            store,
+            store: source_store(codec, nack_queue),
             keyframes: KeyframeRequests::new(),
             last_packet: None,
             receiving: false,

@@ -8,11 +8,13 @@ mod data;
 mod feedback;
 mod keyframe;
 mod line;
+mod mirrored;
 mod negotiate;
 mod receive;
 mod send;
 mod speaker;
 
+pub(crate) use line::{Layout, source_store};
 pub(crate) use receive::{Ready, equalise};
 pub(crate) use send::Resend;
 
@@ -24,7 +26,8 @@ use crate::random::Random;
 use crate::sctp::Sctp;
 use crate::settings::Settings;
 use crate::tcp::Connections;
-use line::{Layout, Line};
+use line::Line;
+use mirrored::Mirrored;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::MediaEvent;
 use portunus_rtp::codec::dependency::DependencyStructure;
@@ -56,6 +59,15 @@ pub(crate) struct PeerCx<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) connections: &'a Connections,
     pub(crate) sockets: &'a Sockets,
+}
+
+/// What feeds a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feeder {
+    /// A peer of this worker.
+    Peer(usize),
+    /// A mirror of a line of another worker's peer.
+    Mirror(usize),
 }
 
 /// How far the peer has come.
@@ -122,7 +134,9 @@ pub(crate) struct Peer {
     /// Something happened that may move the next time-out.
     stirred: bool,
     resends: Vec<Resend>,
-    wanted_keyframes: Vec<(usize, usize, Option<u8>)>,
+    wanted_keyframes: Vec<(Feeder, usize, Option<u8>)>,
+    /// Who mirrors lines of ours.
+    mirrors: Vec<Mirrored>,
     pub(crate) refused: Refused,
 }
 
@@ -180,6 +194,7 @@ impl Peer {
             stirred: true,
             resends: Vec::new(),
             wanted_keyframes: Vec::new(),
+            mirrors: Vec::new(),
             refused: Refused::default(),
         }
     }
@@ -261,16 +276,23 @@ impl Peer {
         self.lines.get(line)?.layout()
     }
 
+    /// The layout of each line.
+    pub(crate) fn layouts(&self) -> Vec<Option<Layout>> {
+        self.lines.iter().map(Line::layout).collect()
+    }
+
     /// A peer is gone: nothing goes to it or comes from it.
     pub(crate) fn forget_peer(&mut self, key: usize) {
         for line in &mut self.lines {
             line.subscribers.retain(|(peer, _)| *peer != key);
-            if let Some(sink) = &mut line.sink
-                && sink.from.is_some_and(|(peer, _)| peer == key)
-            {
-                sink.from = None;
-                sink.stream.pause();
-            }
+            line.lose_source(Feeder::Peer(key));
+        }
+    }
+
+    /// What fed the sink of `line` is gone.
+    pub(crate) fn lose_source(&mut self, line: usize, feeder: Feeder) {
+        if let Some(line) = self.lines.get_mut(line) {
+            line.lose_source(feeder);
         }
     }
 
@@ -288,8 +310,8 @@ impl Peer {
         std::mem::take(&mut self.resends)
     }
 
-    /// Keyframes that our sinks need of other peers: peer, line, substream.
-    pub(crate) fn take_wanted_keyframes(&mut self) -> Vec<(usize, usize, Option<u8>)> {
+    /// Keyframes that our sinks need of what feeds them: source, its line, substream.
+    pub(crate) fn take_wanted_keyframes(&mut self) -> Vec<(Feeder, usize, Option<u8>)> {
         std::mem::take(&mut self.wanted_keyframes)
     }
 

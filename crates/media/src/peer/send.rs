@@ -1,7 +1,7 @@
 //! RTP that goes out: chosen, numbered, rewritten, sealed, remembered.
 
 use super::line::{Choice, Layout, Sink};
-use super::{Peer, PeerCx, Ready, Srtp};
+use super::{Feeder, Peer, PeerCx, Ready, Srtp};
 use crate::egress::{Egress, Path};
 use portunus_plugin::media::{LayerCause, LayerChange, LayerTarget, MediaEvent, PlayoutDelay};
 use portunus_rtp::codec::dependency::DependencyStructure;
@@ -17,8 +17,8 @@ use std::time::Instant;
 /// A packet that a receiver asked for again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resend {
-    /// The peer and line it came from.
-    pub(crate) source: usize,
+    /// What it came from, and its line.
+    pub(crate) source: Feeder,
     pub(crate) source_line: usize,
     /// The line it goes to.
     pub(crate) line: usize,
@@ -213,7 +213,7 @@ impl Peer {
     // === what plugins decide ===
 
     /// The sink of `line` is fed by this source from now on.
-    pub(crate) fn set_source(&mut self, line: usize, from: (usize, usize), layout: Option<Layout>) {
+    pub(crate) fn set_source(&mut self, line: usize, from: (Feeder, usize), layout: Option<Layout>) {
         self.stirred = true;
         if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
             sink.from = Some(from);
@@ -222,8 +222,15 @@ impl Peer {
         }
     }
 
+    /// What feeds the sink of `line` has another layout from now on.
+    pub(crate) fn set_source_layout(&mut self, line: usize, layout: Option<Layout>) {
+        if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
+            sink.set_layout(layout);
+        }
+    }
+
     /// Nothing feeds the sink of `line` any more; returns what did.
-    pub(crate) fn clear_source(&mut self, line: usize) -> Option<(usize, usize)> {
+    pub(crate) fn clear_source(&mut self, line: usize) -> Option<(Feeder, usize)> {
         let sink = self.lines.get_mut(line)?.sink.as_mut()?;
         sink.stream.pause();
         sink.from.take()
@@ -258,9 +265,15 @@ impl Peer {
 
     // === retransmission ===
 
-    /// Sends again a packet whose source is another peer.
-    pub(crate) fn resend(&mut self, egress: &mut Egress, r: &Resend, source: &Self, abs: u32, now_us: u64) {
-        if let Some(packet) = source.stored(r, now_us) {
+    /// Sends again a packet that is stored elsewhere: by another peer, or by a mirror.
+    pub(crate) fn resend(
+        &mut self,
+        egress: &mut Egress,
+        r: &Resend,
+        stored: Option<SourcePacket<'_>>,
+        abs: u32,
+    ) {
+        if let Some(packet) = stored {
             self.write_resend(egress, r, &packet, abs);
         }
     }
@@ -277,7 +290,8 @@ impl Peer {
         }
     }
 
-    fn stored(&self, r: &Resend, now_us: u64) -> Option<SourcePacket<'_>> {
+    /// A packet that came from this peer.
+    pub(crate) fn stored(&self, r: &Resend, now_us: u64) -> Option<SourcePacket<'_>> {
         let line = self.lines.get(r.source_line)?;
         let source = line.sources.iter().find(|s| s.id == r.entry.source)?;
         source.store.as_ref()?.get_low(r.entry.source_sequence, now_us)

@@ -7,13 +7,14 @@ mod consent;
 mod echo;
 mod layers;
 mod loss;
+mod spread;
 mod strangers;
 
 use crate::certificate::{Certificate, KeyKind};
 use crate::dtls::{DtlsConfig, DtlsSettings};
 use crate::settings::Settings;
 use crate::socket::{UdpSocket, Waker};
-use crate::worker::{Start, Worker};
+use crate::worker::{Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent, Negotiation, RouteEnd};
 use portunus_sdp::{
@@ -22,7 +23,7 @@ use portunus_sdp::{
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -281,22 +282,33 @@ impl Simulation {
 }
 
 fn worker(change: impl FnOnce(&mut Settings)) -> (Worker, SocketAddr) {
+    let (_, inbox) = sync_channel(1);
+    worker_among(0, inbox, Arc::new(Waker::new().unwrap()), Vec::new(), change)
+}
+
+/// A worker that has others beside it.
+fn worker_among(
+    index: usize,
+    inbox: Receiver<WorkerMessage>,
+    waker: Arc<Waker>,
+    others: Vec<Mailbox>,
+    change: impl FnOnce(&mut Settings),
+) -> (Worker, SocketAddr) {
     let certificate = Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).unwrap();
     let dtls = DtlsConfig::new(&certificate, DtlsSettings::default()).unwrap();
     let mut settings = Settings::new(certificate);
     change(&mut settings);
     let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false, None).unwrap();
     let local = socket.local();
-    let (_, inbox) = sync_channel(1);
     let start = Start {
-        index: 0,
+        index,
         settings: Arc::new(settings),
         dtls,
         sockets: vec![socket],
         listeners: Vec::new(),
         inbox,
-        waker: Arc::new(Waker::new().unwrap()),
-        others: Vec::new(),
+        waker,
+        others,
         local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         events: Box::new(|_, _| Ok(())),

@@ -50,7 +50,7 @@ impl Worker {
             }
         }
         let before = self.sent.packets;
-        self.forward_from(&|i| slots.get(i), now);
+        self.forward_from(&|i| slots.get(i).map(<[u8; SLOT]>::as_slice), now);
         if send {
             self.flush();
             return self.sent.packets - before;

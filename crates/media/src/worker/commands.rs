@@ -8,13 +8,26 @@ use portunus_plugin::media::MediaCommand;
 use portunus_sdp::{Candidate, CandidateAddress};
 use std::time::Instant;
 
+/// Messages taken before the sockets and the timers have their turn.
+const MESSAGES_PER_TURN: usize = 256;
+
 impl Worker {
     // === commands ===
 
     pub(super) fn take_messages(&mut self, now: Instant) {
-        while let Ok(message) = self.inbox.try_recv() {
+        for n in 0.. {
+            if n == MESSAGES_PER_TURN {
+                self.waker.wake();
+                return;
+            }
+            let Ok(message) = self.inbox.try_recv() else { return };
             match message {
                 WorkerMessage::Command(command) => self.on_command(command, now),
+                WorkerMessage::RouteFrom { worker, source, sink } => {
+                    self.on_route_from(worker, source, &sink, now);
+                }
+                WorkerMessage::Mirror(message) => self.on_mirror_message(message, now),
+                WorkerMessage::Parcel(parcel) => self.on_parcel(parcel, now),
                 WorkerMessage::Datagrams(datagrams) => self.on_foreign(datagrams, now),
                 WorkerMessage::StunServer(addresses) => self.stun_servers = addresses,
                 WorkerMessage::Resolved(handle, candidate) => {
@@ -29,16 +42,7 @@ impl Worker {
         match command {
             MediaCommand::Negotiate(n) => self.on_negotiate(*n, now),
             MediaCommand::Candidate { handle, candidate } => self.on_candidate(handle, candidate, now),
-            MediaCommand::Route { source, sink } => {
-                let from = self.find_line(source.handle, &source.mid);
-                let to = self.find_line(sink.handle, &sink.mid);
-                match (from, to) {
-                    (Some(from), Some(to)) => self.route(from, to, now),
-                    _ => {
-                        tracing::warn!(source = %source.handle, sink = %sink.handle, "route to a medium that is not there")
-                    }
-                }
-            }
+            MediaCommand::Route { source, sink } => self.on_route(&source, &sink, now),
             MediaCommand::Unroute { sink } => {
                 if let Some(to) = self.find_line(sink.handle, &sink.mid) {
                     self.unroute(to);
@@ -99,25 +103,6 @@ impl Worker {
         Some((key, self.peers.get(key)?.find_line(mid)?))
     }
 
-    fn route(&mut self, from: (usize, usize), to: (usize, usize), now: Instant) {
-        self.unroute(to);
-        if let Some(source) = self.peers.get_mut(from.0) {
-            source.add_subscriber(from.1, to);
-        }
-        let layout = self.peers.get(from.0).and_then(|p| p.source_layout(from.1));
-        self.with_peer(to.0, now, |peer, _| peer.set_source(to.1, from, layout));
-        self.with_peer(from.0, now, |peer, cx| peer.request_keyframe(cx, from.1, None, now));
-    }
-
-    fn unroute(&mut self, to: (usize, usize)) {
-        let from = self.peers.get_mut(to.0).and_then(|p| p.clear_source(to.1));
-        if let Some((key, line)) = from
-            && let Some(source) = self.peers.get_mut(key)
-        {
-            source.remove_subscriber(line, to);
-        }
-    }
-
     pub(super) fn on_candidate(&mut self, handle: HandleId, candidate: Option<Candidate>, now: Instant) {
         if let Some(c) = &candidate
             && matches!(c.address, CandidateAddress::Mdns(_))
@@ -131,12 +116,10 @@ impl Worker {
     }
 
     fn resolve(&mut self, handle: HandleId, candidate: Candidate) {
-        let Some((inbox, waker)) = self.others.get(self.index).cloned() else { return };
+        let Some(mailbox) = self.others.get(self.index).cloned() else { return };
         let resolver = self.resolver.get_or_insert_with(|| {
             Resolver::start(move |handle, candidate| {
-                if inbox.try_send(WorkerMessage::Resolved(handle, Box::new(candidate))).is_ok() {
-                    waker.wake();
-                }
+                let _ = mailbox.try_send(WorkerMessage::Resolved(handle, Box::new(candidate)));
             })
         });
         resolver.resolve(handle, candidate);

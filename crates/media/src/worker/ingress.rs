@@ -3,9 +3,10 @@
 use super::{BATCHES_PER_TURN, Foreign, MAX_FOREIGN, TCP, Worker, WorkerMessage, token, worker_of};
 use crate::egress::{Link, Path};
 use crate::ice;
-use crate::peer::equalise;
+use crate::peer::{Feeder, Ready, equalise};
 use crate::reflexive::asked_by;
 use crate::socket::{RECEIVE_BATCH, ReceiveBatch, SLOT};
+use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::packet::Demux;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -169,9 +170,9 @@ impl Worker {
     }
 
     pub(super) fn hand_over(&mut self) {
-        for (list, (inbox, waker)) in self.handed_over.iter_mut().zip(&self.others) {
-            if !list.is_empty() && inbox.try_send(WorkerMessage::Datagrams(std::mem::take(list))).is_ok() {
-                waker.wake();
+        for (list, way) in self.handed_over.iter_mut().zip(&self.others) {
+            if !list.is_empty() {
+                let _ = way.try_send(WorkerMessage::Datagrams(std::mem::take(list)));
             }
         }
     }
@@ -201,7 +202,7 @@ impl Worker {
         room.copy_from_slice(bytes);
         self.on_datagram(room, 0, path, local, now);
         if !self.ready.is_empty() {
-            self.forward_from(&|_| Some(&*slot), now);
+            self.forward_from(&|_| Some(slot.as_slice()), now);
         }
     }
 
@@ -242,41 +243,63 @@ impl Worker {
 
     fn forward(&mut self, batch: &ReceiveBatch, now: Instant) {
         if !self.ready.is_empty() {
-            self.forward_from(&|i| batch.slot(i), now);
+            self.forward_from(&|i| batch.slot(i).map(<[u8; SLOT]>::as_slice), now);
         }
     }
 
     /// Sends the packets that became ready to their sinks: for each source its packets in order, for each sink
-    /// all of them together.
-    pub(super) fn forward_from<'a>(&mut self, slot: &dyn Fn(usize) -> Option<&'a [u8; SLOT]>, now: Instant) {
+    /// all of them together. Other workers get theirs first: they work at the same time.
+    pub(super) fn forward_from<'a>(&mut self, slot: &dyn Fn(usize) -> Option<&'a [u8]>, now: Instant) {
         let mut ready = std::mem::take(&mut self.ready);
         ready.sort_by_key(|r| (r.peer, r.line, r.source));
-        for group in ready.chunk_by_mut(|a, b| (a.peer, a.line, a.source) == (b.peer, b.line, b.source)) {
+        let same = |a: &Ready, b: &Ready| (a.peer, a.line, a.source) == (b.peer, b.line, b.source);
+        let room = (ready.len(), ready.iter().map(|r| r.len).sum());
+        let mut packed = false;
+        for group in ready.chunk_by(same) {
+            packed |= self.pack(group, slot, room);
+        }
+        if packed {
+            self.send_parcels();
+        }
+        for group in ready.chunk_by_mut(same) {
             let Some(first) = group.first().copied() else { continue };
-            if self.peers.get(first.peer).is_some_and(|p| p.is_video(first.line)) {
-                equalise(group);
-            }
-            let group = &*group;
-            let structure = self.peers.get(first.peer).and_then(|p| p.structure(first.line, first.source));
-            let mut n = 0;
-            while let Some((sink, line)) =
-                self.peers.get(first.peer).and_then(|p| p.subscriber(first.line, n))
-            {
-                n += 1;
-                self.with_peer(sink, now, |peer, cx| {
-                    for packet in group {
-                        if let Some(bytes) = slot(packet.slot).and_then(|s| s.get(..packet.len)) {
-                            peer.send_rtp(cx, line, packet, structure.as_deref(), bytes, now);
-                        }
-                    }
-                });
-                if self.egress.is_full() {
-                    self.flush();
-                }
-            }
+            let Some(peer) = self.peers.get(first.peer) else { continue };
+            let (video, structure) = (peer.is_video(first.line), peer.structure(first.line, first.source));
+            let source = (Feeder::Peer(first.peer), first.line);
+            self.fan_out(group, source, video, structure.as_deref(), slot, now);
         }
         ready.clear();
         self.ready = ready;
+    }
+
+    /// Sends the packets of one source to its sinks on this worker.
+    pub(super) fn fan_out<'a>(
+        &mut self,
+        group: &mut [Ready],
+        source: (Feeder, usize),
+        video: bool,
+        structure: Option<&DependencyStructure>,
+        slot: &dyn Fn(usize) -> Option<&'a [u8]>,
+        now: Instant,
+    ) {
+        if video {
+            equalise(group);
+        }
+        let group = &*group;
+        let mut n = 0;
+        while let Some((sink, line)) = self.subscriber(source, n) {
+            n += 1;
+            if !self.egress.has_room_for(group.len()) {
+                self.flush();
+            }
+            self.with_peer(sink, now, |peer, cx| {
+                for packet in group {
+                    if let Some(bytes) = slot(packet.slot).and_then(|s| s.get(..packet.len)) {
+                        peer.send_rtp(cx, line, packet, structure, bytes, now);
+                    }
+                }
+            });
+        }
     }
 
     pub(super) fn flush(&mut self) {

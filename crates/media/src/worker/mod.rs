@@ -8,15 +8,20 @@
 mod benched;
 mod commands;
 mod ingress;
+mod mailbox;
 mod negotiation;
+mod routes;
 #[cfg(test)]
 mod simulated;
+
+pub(crate) use mailbox::Mailbox;
 
 use crate::clock::Clock;
 use crate::dtls::DtlsConfig;
 use crate::egress::{Egress, Link, Path, SendCounters, Sockets};
 use crate::mdns::Resolver;
-use crate::peer::{Peer, PeerCx, Ready, Resend};
+use crate::mirror::{Mirror, MirrorMessage, Parcel};
+use crate::peer::{Feeder, Peer, PeerCx, Ready, Resend};
 use crate::random::Random;
 use crate::reflexive::{Reflexive, server_for, transaction_of};
 use crate::settings::Settings;
@@ -24,14 +29,15 @@ use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
 use crate::tcp::{Connections, Listener};
 use crate::wheel::Wheel;
 use portunus_plugin::HandleId;
-use portunus_plugin::media::{MediaCommand, MediaEvent};
+use portunus_plugin::media::{MediaCommand, MediaEvent, RouteEnd};
+use portunus_rtp::store::Resend as Entry;
 use portunus_sdp::Candidate;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 /// Batches taken from one socket before the others and the timers have their turn.
@@ -49,9 +55,16 @@ const MAX_FOREIGN: usize = 65_536;
 pub(crate) type EventSink = Box<dyn Fn(HandleId, MediaEvent) -> Result<(), (HandleId, MediaEvent)> + Send>;
 
 /// What other threads tell a worker.
+#[derive(Debug)]
 pub(crate) enum WorkerMessage {
     /// From the control task.
     Command(MediaCommand),
+    /// From the control task: a route whose source is on another worker.
+    RouteFrom { worker: usize, source: RouteEnd, sink: RouteEnd },
+    /// From another worker, about a source that is mirrored.
+    Mirror(MirrorMessage),
+    /// Packets of another worker's sources.
+    Parcel(Parcel),
     /// Datagrams for one of our peers that came in at another worker's socket.
     Datagrams(Vec<Foreign>),
     /// The addresses of the STUN server.
@@ -63,6 +76,7 @@ pub(crate) enum WorkerMessage {
 }
 
 /// A datagram handed over by another worker.
+#[derive(Debug)]
 pub(crate) struct Foreign {
     local: SocketAddr,
     remote: SocketAddr,
@@ -78,7 +92,8 @@ pub(crate) struct Start {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) inbox: Receiver<WorkerMessage>,
     pub(crate) waker: Arc<Waker>,
-    pub(crate) others: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
+    /// All workers, this one too.
+    pub(crate) others: Vec<Mailbox>,
     /// What to bind to, with port 0.
     pub(crate) local: Vec<SocketAddr>,
     pub(crate) sdp_address: IpAddr,
@@ -92,7 +107,7 @@ pub(crate) struct Worker {
     dtls: Arc<DtlsConfig>,
     inbox: Receiver<WorkerMessage>,
     waker: Arc<Waker>,
-    others: Vec<(SyncSender<WorkerMessage>, Arc<Waker>)>,
+    others: Vec<Mailbox>,
     local: Vec<SocketAddr>,
     sdp_address: IpAddr,
     events: EventSink,
@@ -114,6 +129,15 @@ pub(crate) struct Worker {
     by_path: HashMap<Path, usize>,
     foreign: HashMap<SocketAddr, usize>,
     handed_over: Vec<Vec<Foreign>>,
+
+    mirrors: slab::Slab<Mirror>,
+    by_source: HashMap<RouteEnd, usize>,
+    mirrors_made: u64,
+    /// Mirrors with wishes for keyframes that are not on their way yet.
+    wishing: Vec<usize>,
+    /// By worker: what found no room in its queue, and what it gets at the end of a batch.
+    waiting_posts: Vec<VecDeque<WorkerMessage>>,
+    parcels: Vec<Parcel>,
 
     batch: Option<Box<ReceiveBatch>>,
     ready: Vec<Ready>,
@@ -137,6 +161,11 @@ pub(crate) struct Dropped {
     pub(crate) taken_path: u64,
     pub(crate) panics: u64,
     pub(crate) events: u64,
+    /// Batches for other workers that were too far behind, and the packets in them.
+    pub(crate) parcels: u64,
+    pub(crate) parcel_packets: u64,
+    /// Other messages for workers that do not read any more.
+    pub(crate) posts: u64,
 }
 
 /// A peer with a port of its own that waits for its reflexive addresses.
@@ -195,6 +224,12 @@ impl Worker {
             by_path: HashMap::new(),
             foreign: HashMap::new(),
             handed_over: (0..others).map(|_| Vec::new()).collect(),
+            mirrors: slab::Slab::new(),
+            by_source: HashMap::new(),
+            mirrors_made: 0,
+            wishing: Vec::new(),
+            waiting_posts: (0..others).map(|_| VecDeque::new()).collect(),
+            parcels: (0..others).map(|_| Parcel::default()).collect(),
             batch: Some(Box::new(ReceiveBatch::new())),
             ready: Vec::with_capacity(256),
             due: Vec::new(),
@@ -228,6 +263,7 @@ impl Worker {
             }
             self.flush();
             self.hand_over();
+            self.send_posts();
             self.flush_events();
         }
         self.close_all(Instant::now());
@@ -235,7 +271,7 @@ impl Worker {
 
     fn sleep(&self, now: Instant, housekeeping: Instant) -> Duration {
         let mut sleep = self.wheel.sleep(now).min(housekeeping.saturating_duration_since(now));
-        if !self.waiting_events.is_empty() {
+        if !self.waiting_events.is_empty() || self.has_waiting_posts() {
             sleep = sleep.min(Duration::from_millis(5));
         }
         if let Some(at) = self.gathering.iter().map(|g| self.gathers_at(g)).min() {
@@ -352,7 +388,12 @@ impl Worker {
         }
         let Some(peer) = self.peers.get_mut(key) else { return };
         for (source, line, substream) in peer.take_wanted_keyframes() {
-            self.with_peer(source, now, |peer, cx| peer.request_keyframe(cx, line, substream, now));
+            match source {
+                Feeder::Peer(source) => {
+                    self.with_peer(source, now, |peer, cx| peer.request_keyframe(cx, line, substream, now));
+                }
+                Feeder::Mirror(mirror) => self.wish_keyframe(mirror, substream),
+            }
         }
     }
 
@@ -361,14 +402,27 @@ impl Worker {
         let now_us = self.clock.micros(now);
         let abs = portunus_rtp::extension::abs_send_time(now_us);
         for resend in resends {
-            if self.egress.is_full() {
+            if !self.egress.has_room_for(1) {
                 self.flush();
             }
-            if resend.source == key {
-                let Some(peer) = self.peers.get_mut(key) else { return };
-                peer.resend_own(&mut self.egress, resend, abs, now_us);
-            } else if let Some((sink, source)) = self.peers.get2_mut(key, resend.source) {
-                sink.resend(&mut self.egress, resend, source, abs, now_us);
+            match resend.source {
+                Feeder::Peer(source) if source == key => {
+                    let Some(peer) = self.peers.get_mut(key) else { return };
+                    peer.resend_own(&mut self.egress, resend, abs, now_us);
+                }
+                Feeder::Peer(source) => {
+                    if let Some((sink, source)) = self.peers.get2_mut(key, source) {
+                        sink.resend(&mut self.egress, resend, source.stored(resend, now_us), abs);
+                    }
+                }
+                Feeder::Mirror(mirror) => {
+                    let (sink, mirror) = (self.peers.get_mut(key), self.mirrors.get(mirror));
+                    if let (Some(sink), Some(mirror)) = (sink, mirror) {
+                        let Entry { source, source_sequence, .. } = resend.entry;
+                        let stored = mirror.stored(source, source_sequence, now_us);
+                        sink.resend(&mut self.egress, resend, stored, abs);
+                    }
+                }
             }
         }
     }
@@ -385,6 +439,11 @@ impl Worker {
         self.gathering.retain(|g| g.peer != key);
         for (_, other) in &mut self.peers {
             other.forget_peer(key);
+        }
+        self.forget_sinks(key);
+        for mirrored in peer.mirrors() {
+            let to = mirrored.to;
+            self.post(to.worker, MirrorMessage::Described { to, description: None });
         }
         if !peer.own_sockets().is_empty() {
             self.flush();

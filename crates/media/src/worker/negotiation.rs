@@ -2,7 +2,7 @@
 
 use super::{GATHER, Gathering, UDP, Worker, token};
 use crate::addresses::{self, Advertised, bind_each, candidates, with_port};
-use crate::peer::Peer;
+use crate::peer::{Feeder, Peer};
 use crate::random;
 use crate::reflexive::{Reflexive, server_for};
 use crate::socket::UdpSocket;
@@ -27,7 +27,15 @@ impl Worker {
         };
         let old = self.peers.get(key).map(|p| p.ufrag().to_owned());
         let index = self.index;
+        let layouts = self.peers.get(key).map(|p| p.layouts()).unwrap_or_default();
         self.with_peer(key, now, |peer, cx| peer.negotiate(cx, &negotiation, index, now));
+        for (line, before) in layouts.into_iter().enumerate() {
+            let after = self.peers.get(key).and_then(|p| p.source_layout(line));
+            if before != after {
+                self.lay_out((Feeder::Peer(key), line), after, now);
+            }
+        }
+        self.describe_again(key);
         if let Some(peer) = self.peers.get(key) {
             // After a restart both names are ours: packets with the old one are on their way.
             let new = peer.ufrag().to_owned();

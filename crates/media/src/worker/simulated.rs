@@ -29,7 +29,7 @@ impl Worker {
         for r in &self.ready {
             show(r, &slot[..r.len]);
         }
-        self.forward_from(&|_| Some(&*slot), now);
+        self.forward_from(&|_| Some(slot.as_slice()), now);
     }
 
     /// A packet of a source that has no network: peer `handle` is never connected, but its sinks are.
@@ -38,7 +38,7 @@ impl Worker {
         slot[..packet.len()].copy_from_slice(packet);
         let key = self.by_handle[&handle];
         self.with_peer(key, now, |peer, cx| peer.feed_rtp(cx, key, packet, now));
-        self.forward_from(&|_| Some(&*slot), now);
+        self.forward_from(&|_| Some(slot.as_slice()), now);
     }
 
     pub(crate) fn simulate_timers(&mut self, now: Instant) {
@@ -47,6 +47,17 @@ impl Worker {
 
     pub(crate) fn simulate_command(&mut self, command: MediaCommand, now: Instant) {
         self.on_command(command, now);
+    }
+
+    /// What other threads told it, and what it tells other workers.
+    pub(crate) fn simulate_messages(&mut self, now: Instant) {
+        self.take_messages(now);
+        self.send_posts();
+    }
+
+    /// Mirrors here of other workers' sources, and mirrors elsewhere of ours.
+    pub(crate) fn count_mirrors(&self) -> (usize, usize) {
+        (self.mirrors.len(), self.peers.iter().map(|(_, p)| p.mirrors().len()).sum())
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<(HandleId, MediaEvent)> {
