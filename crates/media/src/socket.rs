@@ -641,6 +641,31 @@ mod tests {
     }
 
     #[test]
+    fn no_wake_is_lost_however_many_come_at_once() {
+        const EACH: u64 = 20_000;
+        let (mut epoll, waker) = (Epoll::new().unwrap(), Waker::new().unwrap());
+        epoll.add(waker.fd(), 5, false).unwrap();
+        let sent = std::sync::atomic::AtomicU64::new(0);
+        std::thread::scope(|threads| {
+            for _ in 0..3 {
+                threads.spawn(|| {
+                    for _ in 0..EACH {
+                        sent.fetch_add(1, Ordering::Relaxed);
+                        waker.wake();
+                    }
+                });
+            }
+            let mut ready = Vec::new();
+            while sent.load(Ordering::Relaxed) < 3 * EACH {
+                epoll.wait(Duration::from_secs(20), &mut ready).unwrap();
+                // Sent, but the wait ran out: the wake was lost.
+                assert_eq!(ready, [5]);
+                waker.reset();
+            }
+        });
+    }
+
+    #[test]
     fn the_loopback_interface_is_listed() {
         assert!(interface_addresses().unwrap().iter().any(|a| a.ip == IpAddr::from([127, 0, 0, 1])));
     }

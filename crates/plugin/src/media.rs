@@ -182,7 +182,7 @@ pub struct Negotiation {
     pub trickle: bool,
     /// The m-lines, in order.
     pub media: Vec<Negotiated>,
-    /// Handles with the same affinity share a worker.
+    /// Handles with the same affinity share a worker while it is not busy.
     pub affinity: Option<String>,
     /// The worker the client asked for (`loop_index`), where that is allowed.
     pub worker: Option<usize>,

@@ -550,3 +550,63 @@ fn a_worker_that_does_not_keep_up_loses_packets_and_nothing_else() {
     h.run(MS * 10);
     assert_eq!(h.mirrors(), (0, 0));
 }
+
+/// Two spatial and two temporal layers, as a dependency descriptor tells them: AV1's L2T2.
+const L2T2: [u8; 33] = [
+    0xc0, 0x00, 0x00, 0x80, 0x03, 0x18, 0x7a, 0xaa, 0xf1, 0x30, 0xa0, 0xa0, 0x14, 0xd1, 0x41, 0x38, 0x23,
+    0x04, 0x60, 0x08, 0x64, 0x22, 0x22, 0x26, 0x50, 0x13, 0xf0, 0x0b, 0x30, 0x27, 0xf0, 0x16, 0x70,
+];
+
+/// An AV1 packet with a dependency descriptor, one whole layer frame.
+fn av1(n: u16, timestamp: u32, marker: bool, descriptor: &[u8], size: usize) -> Vec<u8> {
+    let mut p = vec![0x90, VP8 | u8::from(marker) << 7];
+    p.extend_from_slice(&n.to_be_bytes());
+    p.extend_from_slice(&timestamp.to_be_bytes());
+    p.extend_from_slice(&[0, 0, 0, 5]);
+    let mut block = vec![MID_ID, 1, b'0', 11, u8::try_from(descriptor.len()).unwrap()];
+    block.extend_from_slice(descriptor);
+    block.resize(block.len().next_multiple_of(4), 0);
+    p.extend_from_slice(&[0x10, 0x00, 0, u8::try_from(block.len() / 4).unwrap()]);
+    p.extend_from_slice(&block);
+    p.extend_from_slice(&[0x10, 0x30]);
+    p.resize(p.len() + size - 2, 0x55);
+    p
+}
+
+#[test]
+fn a_sink_of_another_worker_chooses_its_svc_layer() {
+    let mut line = video(0, Some(RTX));
+    line.payloads[0].name = "AV1".to_owned();
+    line.payloads[0].codec = portunus_sdp::Codec::from_api_name("av1");
+    line.extensions.push((11, ext::DEPENDENCY_DESCRIPTOR.to_owned()));
+    let mut h = House::new(2, 16_384);
+    h.join(A, line.clone(), line.clone());
+    h.join(B, line.clone(), line);
+    h.route(0, 1);
+    h.run(MS * 20);
+    let mut n = 0_u16;
+    for (spatial, expected) in [(0, &[100][..]), (1, &[100, 200]), (0, &[100])] {
+        let target = LayerTarget { spatial, temporal: 1, fallback: MS * 250, automatic: false };
+        let sink = h.end(1);
+        h.command(1, MediaCommand::Select { sink, target });
+        let from = h.received(1);
+        // Templates of the structure: S0T0 (key) with it, S1 (key) 3, S0T1 and S1T1 2 and 5, S0T0 and S1T0 1 and 4.
+        for templates in [[0, 3], [2, 5], [1, 4], [2, 5], [1, 4]] {
+            for (layer, template) in templates.into_iter().enumerate() {
+                let [high, low] = n.to_be_bytes();
+                let mut descriptor = if template == 0 { L2T2.to_vec() } else { vec![0; 3] };
+                descriptor[..3].copy_from_slice(&[0xc0 | template, high, low]);
+                let timestamp = u32::from(n / 2) * 3000;
+                h.send(0, &av1(n, timestamp, layer == 1, &descriptor, 100 + 100 * layer));
+                n += 1;
+            }
+            h.run(MS * 33);
+        }
+        let mut sizes: Vec<_> = h.members[1].received[from..].iter().map(|r| r.payload.len()).collect();
+        assert_eq!(sizes.len(), 5 * expected.len());
+        sizes.sort_unstable();
+        sizes.dedup();
+        assert_eq!(sizes, expected, "spatial layer {spatial}");
+    }
+    h.assert_continuous(1);
+}
