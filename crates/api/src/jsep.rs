@@ -36,8 +36,43 @@ pub struct Jsep {
     pub force_relay: bool,
     /// Media is encrypted end to end.
     pub e2ee: bool,
-    /// Video is scalable (SVC).
-    pub svc: bool,
+    /// Which video is scalable (SVC).
+    pub svc: Svc,
+}
+
+/// The `svc` element of a description. Clients of Janus send `true`, or a list with the `mid` of each m-line; it is a
+/// hint, and what is neither says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Svc {
+    /// Nothing was said.
+    #[default]
+    None,
+    /// All video.
+    All,
+    /// The m-lines with these mids.
+    Mids(Vec<String>),
+}
+
+impl Svc {
+    /// Whether the m-line with this mid is scalable.
+    pub fn has(&self, mid: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Mids(mids) => mids.iter().any(|m| m == mid),
+        }
+    }
+
+    fn read(value: Option<&Value>) -> Self {
+        match value {
+            Some(Value::Bool(true)) => Self::All,
+            Some(Value::Array(list)) => {
+                let mids = list.iter().filter_map(|one| one.get("mid").and_then(Value::as_str));
+                Self::Mids(mids.map(str::to_owned).collect())
+            }
+            _ => Self::None,
+        }
+    }
 }
 
 impl Jsep {
@@ -55,7 +90,7 @@ impl Jsep {
         let rid_order = optional(o, "rid_order", Kind::String).map_err(jsep_error)?.map(text);
         let force_relay = flag(o, "force_relay")?.unwrap_or(false);
         let e2ee = flag(o, "e2ee")?.unwrap_or(false);
-        let svc = flag(o, "svc")?.unwrap_or(false);
+        let svc = Svc::read(o.get("svc"));
         let kind = [JsepKind::Offer, JsepKind::Answer]
             .into_iter()
             .find(|k| k.as_str().eq_ignore_ascii_case(&word))
@@ -114,5 +149,16 @@ mod tests {
         let j = Jsep::parse(&json!({"type": "OFFER", "sdp": "v=0"})).unwrap();
         assert_eq!(j.kind, JsepKind::Offer);
         assert!(j.trickle && !j.e2ee && !j.force_relay);
+    }
+
+    #[test]
+    fn svc_is_a_hint_in_any_form() {
+        let svc = |svc: Value| Jsep::parse(&json!({"type": "offer", "sdp": "", "svc": svc})).unwrap().svc;
+        assert!(svc(json!(true)).has("7"));
+        let list = svc(json!([{"mindex": 1, "mid": "1", "svc": "L3T3"}, 5, {}]));
+        assert!(list.has("1") && !list.has("0"));
+        for odd in [json!(null), json!("x"), json!(false), json!({}), json!(1)] {
+            assert!(!svc(odd).has("1"));
+        }
     }
 }

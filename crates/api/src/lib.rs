@@ -36,7 +36,7 @@ mod trickle;
 pub use error::{ApiError, ErrorCode};
 pub use field::{FieldError, Kind, optional, require};
 pub use id::{HandleId, SessionId};
-pub use jsep::{Jsep, JsepKind};
+pub use jsep::{Jsep, JsepKind, Svc};
 pub use request::{Refusal, Request, Verb};
 pub use serde_json::{Map, Value, json};
 pub use trickle::{Trickle, Trickled};

@@ -16,7 +16,7 @@ pub mod media;
 
 pub use cx::{Cx, Effect, JsepPlan, Outcome, StoredGroup, Task, Ticket};
 pub use media::{DataMessage, MediaEvent, RouteEnd};
-pub use portunus_api::{HandleId, JsepKind, Object, SessionId, Value, json};
+pub use portunus_api::{HandleId, JsepKind, Object, SessionId, Svc, Value, json};
 pub use portunus_sdp::{Description, Plan};
 
 use std::sync::Arc;
@@ -95,8 +95,8 @@ pub struct RemoteJsep {
     pub renegotiation: bool,
     /// Media is encrypted end to end (`e2ee: true`).
     pub e2ee: bool,
-    /// The client says that it sends scalable video (`svc: true`).
-    pub svc: bool,
+    /// Which video the client says is scalable.
+    pub svc: Svc,
     /// Which `rid` stands for the best layer: `true` when they were listed from high to low (the default).
     pub rids_high_first: bool,
 }

@@ -40,7 +40,7 @@ impl Rig {
             kind: JsepKind::Offer,
             description: Arc::new(Description::parse(sdp).unwrap()),
             renegotiation: false,
-            svc: false,
+            svc: portunus_plugin::Svc::None,
             e2ee: false,
             rids_high_first: true,
         });

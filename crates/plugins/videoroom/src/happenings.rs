@@ -2,7 +2,7 @@
 
 use crate::VideoRoom;
 use crate::id::Id;
-use crate::publisher::Reader;
+use crate::publisher::{Reader, Told};
 use crate::room::{event, event_with};
 use portunus_api::{Object, Value, json};
 use portunus_plugin::media::{LayerCause, LayerChange};
@@ -60,7 +60,7 @@ impl VideoRoom {
         if let Some(found) = self.rooms.get(&room) {
             publisher.watch(cx, &found.config);
         }
-        let told = event_with(&room, "publishers", json!([publisher.describe()]));
+        let told = event_with(&room, "publishers", json!([publisher.describe(Told::AsNews)]));
         let more = [("id", id.to_value()), ("streams", publisher.summary(Reader::Others))];
         self.tell_others(cx, &room, Some(h), &told);
         self.notify(cx, Some(h), "published", &room, &more);

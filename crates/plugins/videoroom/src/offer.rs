@@ -7,9 +7,6 @@ use crate::subscriber::{SubStream, Subscriber};
 use portunus_plugin::{Cx, HandleId, JsepKind, JsepPlan, Plan, Value};
 use portunus_sdp::{Codec, Direction, Extension, MediaKind, Msid, OfferCodec, OfferMedia, Origin, ext};
 
-/// Channels of multiopus, as Janus writes them when the publisher did not say.
-const MULTIOPUS: &str = "channel_mapping=0,4,1,2,3,5;num_streams=4;coupled_streams=2";
-
 impl VideoRoom {
     /// Sends an event with the subscriber's next offer.
     pub(crate) fn offer(
@@ -72,7 +69,9 @@ fn media(line: &SubStream, subscriber: &Subscriber, room: &Room) -> OfferMedia {
 fn codec_of(codec: Codec, format: &Format) -> OfferCodec {
     let fmtp = match codec {
         Codec::Opus => opus_fmtp(format),
-        Codec::MultiOpus => Some(format.fmtp.clone().unwrap_or_else(|| MULTIOPUS.to_owned())),
+        // Without its mapping of channels a multiopus stream cannot be decoded.
+        Codec::MultiOpus => format.fmtp.clone(),
+        Codec::H264 if format.h264_profile.is_none() && format.fmtp.is_none() => None,
         Codec::H264 => return OfferCodec::with_profile(codec, format.h264_profile.as_deref()),
         Codec::Vp9 => return OfferCodec::with_profile(codec, format.vp9_profile.as_deref()),
         _ => None,
@@ -89,14 +88,13 @@ fn opus_fmtp(format: &Format) -> Option<String> {
 /// The table of ids of our own offers: Janus'.
 fn extensions(line: &SubStream, room: &Room) -> Vec<Extension> {
     let video = line.kind == MediaKind::Video;
-    let delay = line.min_delay.is_some() || line.format.playout_delay.is_some();
     let wanted = [
         (line.kind == MediaKind::Audio && line.format.audio_level.is_some(), 1, ext::AUDIO_LEVEL),
         (video, 2, ext::ABS_SEND_TIME),
         (line.kind.is_rtp() && room.config.transport_wide_cc_ext, 3, ext::TRANSPORT_WIDE_CC),
         (line.kind.is_rtp(), 4, ext::MID),
         (video && line.format.video_orientation.is_some(), 13, ext::VIDEO_ORIENTATION),
-        (video && delay && room.config.playoutdelay_ext, 12, ext::PLAYOUT_DELAY),
+        (video && line.format.playout_delay.is_some(), 12, ext::PLAYOUT_DELAY),
     ];
     let wanted = wanted.into_iter().filter(|(on, ..)| *on);
     wanted.map(|(_, id, uri)| Extension { id, uri: uri.to_owned(), direction: None }).collect()

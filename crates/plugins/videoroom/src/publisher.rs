@@ -4,7 +4,7 @@ use crate::id::Id;
 use crate::room::Config;
 use portunus_api::{Object, Value};
 use portunus_plugin::media::{AudioWatch, PlayoutDelay};
-use portunus_plugin::{Cx, Description, HandleId, Plan, RouteEnd};
+use portunus_plugin::{Cx, Description, HandleId, Plan, RouteEnd, Svc};
 use portunus_sdp::{Codec, Direction, MediaKind, ext};
 
 /// Why a participant is in no room any more.
@@ -85,8 +85,19 @@ pub(crate) struct Format {
 pub(crate) enum Reader {
     /// The publisher himself, in the answer to his offer.
     Himself,
+    /// Somebody who comes into the room.
+    Newcomer,
     /// Everybody else.
     Others,
+}
+
+/// Whether a description of a publisher says who talks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// To somebody who comes into the room.
+    WithTalking,
+    /// As news.
+    AsNews,
 }
 
 impl Publisher {
@@ -145,15 +156,17 @@ impl Publisher {
     }
 
     /// The publisher as others see him.
-    pub(crate) fn describe(&self) -> Value {
+    pub(crate) fn describe(&self, told: Told) -> Value {
         let mut o = Object::new();
         self.name(&mut o);
         if self.is_dummy() {
             o.insert("dummy".into(), true.into());
         }
         self.codecs(&mut o);
-        o.insert("streams".into(), self.summary(Reader::Others));
-        if let Some(talking) = self.talking() {
+        let talks = told == Told::WithTalking && !self.is_dummy();
+        let reader = if talks { Reader::Newcomer } else { Reader::Others };
+        o.insert("streams".into(), self.summary(reader));
+        if let Some(talking) = self.talking().filter(|_| talks) {
             o.insert("talking".into(), talking.into());
         }
         o.into()
@@ -173,14 +186,14 @@ impl Publisher {
         self.streams.iter().map(|s| s.summary(reader)).collect()
     }
 
-    /// Whether he talks, if that was ever told.
+    /// Whether he talks, if his packets could tell.
     pub(crate) fn talking(&self) -> Option<bool> {
-        let told = self.streams.iter().filter_map(|s| s.talking);
-        told.reduce(|a, b| a || b)
+        let could = self.streams.iter().filter(|s| s.format.audio_level.is_some());
+        could.map(|s| s.talking == Some(true)).reduce(|a, b| a || b)
     }
 
     /// The m-lines of an answered offer; what was decided here of a stream stays.
-    pub(crate) fn take_streams(&mut self, offer: &Description, plan: &Plan, svc: bool) {
+    pub(crate) fn take_streams(&mut self, offer: &Description, plan: &Plan, svc: &Svc) {
         let old = std::mem::take(&mut self.streams);
         for (mindex, media) in plan.media.iter().enumerate() {
             let before = old.iter().find(|s| s.mid == media.mid && s.kind == media.kind);
@@ -195,9 +208,13 @@ impl Publisher {
             stream.mindex = mindex;
             stream.disabled = !media.accepted || idle;
             let inactive = offer.media.get(mindex).is_none_or(|m| m.direction == Direction::Inactive);
-            stream.format = if inactive && media.kind.is_rtp() { Format::none() } else { Format::of(media) };
+            // What is only paused keeps its codec.
+            if !inactive || !media.kind.is_rtp() {
+                stream.format = Format::of(media);
+            }
             stream.simulcast = simulcast;
-            stream.svc = video && svc && !simulcast && codec.is_some_and(Codec::has_dependency_descriptor);
+            let scalable = svc.has(&media.mid) && codec.is_some_and(Codec::has_dependency_descriptor);
+            stream.svc = video && !simulcast && scalable;
             self.streams.push(stream);
         }
     }
@@ -272,7 +289,8 @@ impl Stream {
             o.insert("codec".into(), codec.api_name().into());
             self.format.summary(codec, &mut o);
         }
-        for (name, on) in [("simulcast", self.simulcast), ("svc", self.svc), ("moderated", self.moderated)] {
+        let moderated = self.moderated && reader != Reader::Himself;
+        for (name, on) in [("simulcast", self.simulcast), ("svc", self.svc), ("moderated", moderated)] {
             if on {
                 o.insert(name.into(), true.into());
             }
@@ -280,8 +298,8 @@ impl Stream {
         if reader == Reader::Himself {
             self.format.extension_ids(&mut o);
         }
-        if let Some(talking) = self.talking {
-            o.insert("talking".into(), talking.into());
+        if reader == Reader::Newcomer && self.format.audio_level.is_some() {
+            o.insert("talking".into(), (self.talking == Some(true)).into());
         }
         o.into()
     }

@@ -287,10 +287,11 @@ fn dummy_stream(o: &Object) -> Option<DummyStream> {
 
 /// A list like `opus,pcmu`, the best first.
 fn codecs(o: &Object, name: &str, known: &[Codec], default: Codec) -> Result<Vec<Codec>, Refusal> {
-    let Some(list) = text(o, name) else { return Ok(vec![default]) };
+    let Some(list) = text(o, name).filter(|t| !t.is_empty()) else { return Ok(vec![default]) };
     let find = |word: &str| Codec::from_api_name(word).filter(|codec| known.contains(codec));
-    let found: Option<Vec<Codec>> = list.split(',').map(find).collect();
-    found.filter(|codecs| codecs.len() <= MAX_CODECS).ok_or_else(|| {
+    // More than there is room for are left out, as Janus does.
+    let found: Option<Vec<Codec>> = list.split(',').take(MAX_CODECS).map(find).collect();
+    found.ok_or_else(|| {
         let which = match default {
             Codec::Opus => "opus, isac32, isac16, pcmu, pcma or g722",
             _ => "vp8, vp9, av1, h264 or h265",

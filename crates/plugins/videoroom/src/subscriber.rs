@@ -168,7 +168,7 @@ impl Subscriber {
         mindex
     }
 
-    /// Takes sources away that fit. Says how many.
+    /// Takes sources away that fit. Says how many m-lines have none any more.
     pub(crate) fn remove(&mut self, cx: &mut Cx, fits: impl Fn(&SubStream, &Source) -> bool) -> usize {
         let handle = self.handle;
         let mut removed = 0;
@@ -176,8 +176,9 @@ impl Subscriber {
             let before = line.sources.len();
             let kept = line.sources.iter().filter(|s| !fits(line, s)).cloned().collect();
             line.sources = kept;
-            removed += before - line.sources.len();
+            // One of several data sources less is nothing the client has to negotiate.
             if line.sources.is_empty() && before > 0 {
+                removed += 1;
                 line.stop(cx, handle);
             }
         }
@@ -241,9 +242,9 @@ impl Subscriber {
     pub(crate) fn on_answer(&mut self) {
         self.answered = true;
         self.pending_offer = false;
-        let offered = self.plan.as_ref().map_or(0, |plan| plan.media.len());
-        for line in self.streams.iter_mut().take(offered) {
-            line.ready |= !line.sources.is_empty();
+        let offered = self.plan.iter().flat_map(|plan| &plan.media);
+        for (line, offered) in self.streams.iter_mut().zip(offered) {
+            line.ready |= offered.direction.sends();
         }
     }
 
@@ -344,17 +345,21 @@ impl SubStream {
 
     fn summary<'a>(&self, find: &impl Fn(&Id) -> Option<&'a Publisher>) -> Value {
         let mut o = Object::new();
-        let active = !self.sources.is_empty();
+        // A data m-line stays as it is: other feeds may come to it.
+        let active = !self.sources.is_empty() || self.kind == MediaKind::Data;
         o.insert("type".into(), self.kind.api_name().into());
         o.insert("active".into(), active.into());
         o.insert("mindex".into(), self.mindex.into());
         o.insert("mid".into(), self.mid.as_str().into());
-        if let Some(id) = self.crossrefid.as_deref().filter(|_| active) {
+        if let Some(id) = self.crossrefid.as_deref() {
             o.insert("crossrefid".into(), id.into());
         }
         o.insert("ready".into(), self.ready.into());
         o.insert("send".into(), self.send.into());
-        if self.kind == MediaKind::Data && active {
+        if self.kind == MediaKind::Data {
+            if self.sources.is_empty() {
+                return o.into();
+            }
             o.insert("sources".into(), self.sources.len().into());
             let ids = self.sources.iter().map(|s| s.feed.to_value()).collect();
             o.insert("source_ids".into(), Value::Array(ids));

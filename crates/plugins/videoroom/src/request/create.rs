@@ -169,7 +169,7 @@ fn dummy(room: &Room, id: Id) -> Publisher {
     publisher.e2ee = config.dummy_e2ee;
     let codecs = config.audio_codecs.iter().chain(&config.video_codecs);
     for codec in codecs.copied() {
-        let named = config.dummy_streams.iter().find(|s| s.codec == codec);
+        let named = config.dummy_streams.iter().rfind(|s| s.codec == codec);
         if named.is_none() && !config.dummy_streams.is_empty() {
             continue;
         }

@@ -35,14 +35,14 @@ impl VideoRoom {
                 publisher.unpublishing = false;
             }
         }
+        // Subscribers hear nothing, as with Janus, and keep a PeerConnection on which nothing comes.
         for h in &room.subscribers {
-            cx.push(*h, event.clone());
             if let Some(subscriber) = self.subscribers.get_mut(h) {
                 subscriber.gone = Some(Gone::Left);
                 subscriber.remove(cx, |_, _| true);
             }
         }
-        for h in room.participants.values().chain(&room.subscribers) {
+        for h in room.participants.values() {
             cx.hangup(*h);
         }
         tracing::info!(room = %id, "room destroyed");

@@ -4,7 +4,7 @@ use super::{Call, publish, subscribe};
 use crate::body::{Field, check, check_secret, flag, number, text};
 use crate::error::{Refusal, code};
 use crate::id::Id;
-use crate::publisher::Publisher;
+use crate::publisher::{Publisher, Told};
 use crate::room::{event_with, no_such_room};
 use crate::subscriber::Subscriber;
 use crate::{Answer, PACKAGE, VideoRoom};
@@ -152,7 +152,7 @@ impl VideoRoom {
         let others: Vec<&Publisher> =
             found.others(call.h).iter().filter_map(|h| self.publishers.get(h)).collect();
         let active = found.dummy.as_deref().into_iter().chain(others.iter().copied());
-        let active = active.filter(|p| p.started).map(Publisher::describe).collect();
+        let active = active.filter(|p| p.started).map(|p| p.describe(Told::WithTalking)).collect();
         o.insert("publishers".into(), Value::Array(active));
         for name in ["audio_active_packets", "audio_level_average"] {
             if let Some(n) = asked.get(name).and_then(Value::as_i64).filter(|n| *n != 0) {
@@ -207,7 +207,7 @@ impl VideoRoom {
         subscriber.private_id = private_id;
         subscriber.use_msid = flag(o, "use_msid") == Some(true);
         subscriber.autoupdate = flag(o, "autoupdate").unwrap_or(true);
-        subscriber.close_pc = legacy && flag(o, "close_pc").unwrap_or(true);
+        subscriber.close_pc = legacy && flag(o, "close_pc") == Some(true);
         self.check_e2ee(&mut subscriber, &wanted)?;
         for one in &wanted {
             if let Some(publisher) = self.feed(&room, &one.feed) {

@@ -12,8 +12,8 @@ impl VideoRoom {
     pub(super) fn leave_room(&mut self, cx: &mut Cx, call: &Call<'_>) -> Answer {
         let Some(publisher) = self.publishers.get(&call.h) else { return Ok(()) };
         call.answer(cx, event_with(&publisher.room, "leaving", "ok"));
+        // The PeerConnection stays until the client closes it, as with Janus; nobody receives from it any more.
         self.part(cx, call.h, Gone::Left);
-        cx.hangup(call.h);
         Ok(())
     }
 

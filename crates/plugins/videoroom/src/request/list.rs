@@ -6,14 +6,13 @@ use portunus_api::{Object, Value, json};
 
 impl VideoRoom {
     pub(super) fn list(&self, o: &Object) -> Answer<Value> {
-        let mut all = self.settings.admin_key.is_none();
-        if let (Some(key), true) = (&self.settings.admin_key, o.contains_key("admin_key")) {
-            check_secret(o, "admin_key", Some(key))?;
-            all = true;
-        }
         // Without an admin key nobody can show that he may see private rooms.
-        let shown = |is_private: bool| !is_private || (all && self.settings.admin_key.is_some());
-        let rooms = self.rooms.values().filter(|r| shown(r.config.is_private));
+        let key = self.settings.admin_key.as_deref();
+        let shows = o.get("admin_key").and_then(Value::as_str).is_some_and(|given| !given.is_empty());
+        if shows {
+            check_secret(o, "admin_key", key)?;
+        }
+        let rooms = self.rooms.values().filter(|r| !r.config.is_private || (shows && key.is_some()));
         let list = rooms.map(|r| r.config.describe(&r.id, r.num_participants())).collect::<Vec<_>>();
         Ok(json!({ "videoroom": "success", "list": list }))
     }
@@ -35,7 +34,8 @@ impl VideoRoom {
                 p.insert("dummy".into(), true.into());
             }
             p.insert("publisher".into(), publisher.started.into());
-            if let Some(talking) = publisher.talking().filter(|_| publisher.started) {
+            if let Some(talking) = publisher.talking().filter(|_| publisher.started && !publisher.is_dummy())
+            {
                 p.insert("talking".into(), talking.into());
             }
             Value::Object(p)

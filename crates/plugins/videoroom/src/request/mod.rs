@@ -19,7 +19,7 @@ pub(crate) use create::Pending;
 
 use crate::body::{self, Field, check};
 use crate::error::{Refusal, code};
-use crate::id::Id;
+use crate::id::{Id, IdKind};
 use crate::room::{Room, no_such_room};
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object, Value, require};
@@ -114,7 +114,7 @@ impl VideoRoom {
             | "unpublish_remotely"
             | "add_remote_publisher"
             | "update_remote_publisher"
-            | "remove_remote_publisher" => self.remote_publishers(body).map(Done::Now),
+            | "remove_remote_publisher" => self.remote_publishers(body, request).map(Done::Now),
             _ => Err(Refusal::new(code::INVALID_REQUEST, format!("Unknown request '{name}'"))),
         };
         match done {
@@ -208,6 +208,17 @@ impl VideoRoom {
     /// The room of a request, which must be there; with the room's secret, if it has one.
     pub(crate) fn room_with_secret(&self, o: &Object) -> Answer<&Room> {
         let room = self.room_of(o)?;
+        body::check_secret(o, "secret", room.config.secret.as_deref())?;
+        Ok(room)
+    }
+
+    /// The same for the requests where Janus takes whatever stands for the id: anything but a number is 0 there.
+    pub(crate) fn lenient_room_with_secret(&self, o: &Object) -> Answer<&Room> {
+        let id = match (self.ids(), o.get("room")) {
+            (IdKind::Numbers, room) => Id::Number(room.and_then(Value::as_u64).unwrap_or(0)),
+            (IdKind::Texts, _) => self.room_id(o)?,
+        };
+        let room = self.rooms.get(&id).ok_or_else(|| no_such_room(&id))?;
         body::check_secret(o, "secret", room.config.secret.as_deref())?;
         Ok(room)
     }

@@ -4,17 +4,17 @@ use crate::body::{check, flag, text};
 use crate::error::{Refusal, code};
 use crate::id::Id;
 use crate::publisher::Gone;
-use crate::room::{event, event_with};
+use crate::room::event;
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object, Value, json};
 use portunus_plugin::Cx;
 
 impl VideoRoom {
     pub(super) fn kick(&mut self, cx: &mut Cx, o: &Object) -> Answer<Value> {
-        let room = self.room_id(o)?;
-        check(o, &[("secret", Kind::String, false)])?;
         let id = self.required_id(o, "id")?;
-        let found = self.room_with_secret(o)?;
+        check(o, &[("secret", Kind::String, false)])?;
+        let found = self.lenient_room_with_secret(o)?;
+        let room = found.id.clone();
         if found.dummy.as_ref().is_some_and(|dummy| dummy.id == id) {
             return Err(Refusal::new(code::NO_SUCH_FEED, "Can't kick dummy users"));
         }
@@ -38,14 +38,14 @@ impl VideoRoom {
     }
 
     pub(super) fn moderate(&mut self, cx: &mut Cx, o: &Object) -> Answer<Value> {
-        let room = self.room_id(o)?;
         let id = self.required_id(o, "id")?;
         check(
             o,
             &[("secret", Kind::String, false), ("mid", Kind::String, true), ("mute", Kind::Boolean, true)],
         )?;
         let (mid, mute) = (text(o, "mid").unwrap_or_default(), flag(o, "mute") == Some(true));
-        let found = self.room_with_secret(o)?;
+        let found = self.lenient_room_with_secret(o)?;
+        let room = found.id.clone();
         let Some(h) = found.participants.get(&id).copied() else {
             return Err(no_such_user(&id, &room));
         };
@@ -53,20 +53,16 @@ impl VideoRoom {
         let Some(stream) = stream.filter(|s| !s.disabled) else {
             return Err(Refusal::new(code::NO_SUCH_FEED, format!("No such stream {mid}")));
         };
-        if stream.moderated != mute {
-            stream.moderated = mute;
-            self.flow_feed(cx, &room, &id);
-            let word = if mute { "muted" } else { "unmuted" };
-            let mut told: Object = match event_with(&room, "id", id.to_value()) {
-                Value::Object(o) => o,
-                _ => Object::new(),
-            };
-            told.insert("mid".into(), mid.as_str().into());
-            told.insert("moderation".into(), word.into());
-            self.tell_others(cx, &room, None, &told.into());
-            let more = [("id", id.to_value()), ("mid", mid.as_str().into()), ("moderation", word.into())];
-            self.notify_as(cx, None, "videoroom", "moderated", &room, &more);
-        }
+        stream.moderated = mute;
+        self.flow_feed(cx, &room, &id);
+        let word = if mute { "muted" } else { "unmuted" };
+        let mut told = event(&room);
+        told.insert("id".into(), id.to_value());
+        told.insert("mid".into(), mid.as_str().into());
+        told.insert("moderation".into(), word.into());
+        self.tell_others(cx, &room, None, &told.into());
+        let more = [("id", id.to_value()), ("mid", mid.as_str().into()), ("moderation", word.into())];
+        self.notify_as(cx, None, "videoroom", "moderated", &room, &more);
         Ok(json!({ "videoroom": "success" }))
     }
 }

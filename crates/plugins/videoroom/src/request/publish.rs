@@ -3,7 +3,7 @@
 use super::Call;
 use crate::body::{Field, check, flag, number, objects, text};
 use crate::error::{Refusal, code};
-use crate::publisher::{Publisher, Reader};
+use crate::publisher::{Publisher, Reader, Told};
 use crate::room::{Config, Room, event, event_with};
 use crate::subscriber::set_delays;
 use crate::{Answer, VideoRoom};
@@ -149,7 +149,7 @@ impl VideoRoom {
         let plan = Plan::answer(&offer.description, &options(room, call.body, offer));
         let publisher = self.publishers.get_mut(&call.h)?;
         publisher.e2ee = offer.e2ee;
-        publisher.take_streams(&offer.description, &plan, offer.svc);
+        publisher.take_streams(&offer.description, &plan, &offer.svc);
         Some(JsepPlan {
             kind: JsepKind::Answer,
             plan,
@@ -164,7 +164,7 @@ impl VideoRoom {
         let Some((publisher, room)) = self.publisher_and_room(h) else { return };
         publisher.watch(cx, &room.config);
         let (room, id) = (room.id.clone(), publisher.id.clone());
-        let event = event_with(&room, "publishers", json!([publisher.describe()]));
+        let event = event_with(&room, "publishers", json!([publisher.describe(Told::AsNews)]));
         let more = [("id", id.to_value()), ("streams", publisher.summary(Reader::Others))];
         self.tell_others(cx, &room, Some(h), &event);
         self.notify(cx, Some(h), "updated", &room, &more);
@@ -278,7 +278,7 @@ impl VideoRoom {
             }
         }
         if changed && tell {
-            let event = event_with(&publisher.room, "publishers", json!([publisher.describe()]));
+            let event = event_with(&publisher.room, "publishers", json!([publisher.describe(Told::AsNews)]));
             let room = publisher.room.clone();
             self.tell_others(cx, &room, Some(h), &event);
         }

@@ -8,7 +8,7 @@ use portunus_api::{Kind, Object, Value, json};
 impl VideoRoom {
     pub(super) fn enable_recording(&self, o: &Object) -> Answer<Value> {
         check(o, &[("secret", Kind::String, false), ("record", Kind::Boolean, true)])?;
-        self.room_with_secret(o)?;
+        self.lenient_room_with_secret(o)?;
         Err(Refusal::not_built("Recording"))
     }
 
@@ -18,13 +18,12 @@ impl VideoRoom {
     }
 
     pub(super) fn rtp_forward(&self, o: &Object) -> Answer<Value> {
-        self.room_id(o)?;
-        let publisher = self.required_id(o, "publisher_id")?;
         check(o, &[("host", Kind::String, true)])?;
+        let publisher = self.required_id(o, "publisher_id")?;
         if self.settings.lock_rtp_forward {
             check_secret(o, "admin_key", self.settings.admin_key.as_deref())?;
         }
-        let room = self.room_with_secret(o)?;
+        let room = self.lenient_room_with_secret(o)?;
         match self.feed(&room.id, &publisher) {
             Some(_) => Err(Refusal::not_built("RTP forwarding")),
             None => Err(Refusal::new(code::NO_SUCH_FEED, format!("No such feed ({publisher})"))),
@@ -57,8 +56,22 @@ impl VideoRoom {
         Ok(json!({ "videoroom": "success", "room": room, "id": id, "list": [] }))
     }
 
-    pub(super) fn remote_publishers(&self, o: &Object) -> Answer<Value> {
-        self.room_with_secret(o)?;
+    pub(super) fn remote_publishers(&self, o: &Object, request: &str) -> Answer<Value> {
+        match request {
+            "publish_remotely" | "unpublish_remotely" => {
+                check(o, &[("remote_id", Kind::String, true)])?;
+                self.required_id(o, "publisher_id")?;
+            }
+            "add_remote_publisher" => {
+                self.room_id(o)?;
+                check(o, &[("streams", Kind::Array, true)])?;
+            }
+            _ => {
+                self.room_id(o)?;
+                self.required_id(o, "id")?;
+            }
+        }
+        self.lenient_room_with_secret(o)?;
         Err(Refusal::not_built("Publishing between gateways"))
     }
 }
