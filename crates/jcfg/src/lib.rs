@@ -2,7 +2,8 @@
 //!
 //! Purpose: [`parse`] turns text into a [`Document`] that knows the file, line and column of every setting
 //! and keeps the comments; [`Document::print`] writes it back; [`Reader`] and [`Section`] read typed values
-//! out of it and collect every [`Problem`] on the way instead of stopping at the first.
+//! out of it and collect every [`Problem`] on the way instead of stopping at the first; [`edit`] changes one group of
+//! a text and leaves the rest byte by byte.
 //!
 //! Invariants: any text is either parsed or refused with its place and never panics; what was printed parses
 //! to an equal document; all sizes are bounded by the constants below.
@@ -35,6 +36,7 @@
 #![warn(missing_docs)]
 
 mod ast;
+pub mod edit;
 mod error;
 mod glob;
 mod lex;

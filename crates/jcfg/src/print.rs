@@ -14,26 +14,60 @@ impl Document {
 
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Printer { out: f, level: 0 };
+        let mut out = Printer { out: f, level: 0, layout: Layout::default() };
         out.entries(&self.root)?;
         out.trivia(&self.root.closing)
     }
 }
 
-struct Printer<'o, 'f> {
-    out: &'o mut fmt::Formatter<'f>,
-    level: usize,
+/// How lines look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout<'l> {
+    /// What every line but the first begins with.
+    pub(crate) base: &'l str,
+    /// What a level adds to it.
+    pub(crate) unit: &'l str,
+    /// What ends a line.
+    pub(crate) end: &'l str,
 }
 
-impl Printer<'_, '_> {
+impl Default for Layout<'_> {
+    fn default() -> Self {
+        Self { base: "", unit: "  ", end: "\n" }
+    }
+}
+
+/// `name = value;` or `name: {` ... `};`, without anything before the name or behind the last mark.
+pub(crate) fn setting_text(name: &str, value: &Value, layout: Layout<'_>) -> String {
+    format!("{name}{}{};", mark(value), value_text(value, layout))
+}
+
+/// The value alone.
+pub(crate) fn value_text(value: &Value, layout: Layout<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a text cannot fail.
+    let _ = Printer { out: &mut text, level: 0, layout }.value(value);
+    text
+}
+
+fn mark(value: &Value) -> &'static str {
+    if matches!(value, Value::Group(_)) { ": " } else { " = " }
+}
+
+struct Printer<'o> {
+    out: &'o mut dyn Write,
+    level: usize,
+    layout: Layout<'o>,
+}
+
+impl Printer<'_> {
     fn entries(&mut self, group: &Group) -> fmt::Result {
         for entry in &group.entries {
             match entry {
                 Entry::Setting(setting) => {
                     self.trivia(&setting.leading)?;
                     self.indent()?;
-                    let mark = if matches!(setting.value, Value::Group(_)) { ": " } else { " = " };
-                    write!(self.out, "{}{mark}", setting.name())?;
+                    write!(self.out, "{}{}", setting.name(), mark(&setting.value))?;
                     self.value(&setting.value)?;
                     self.out.write_char(';')?;
                     self.comments(&setting.trailing)?;
@@ -46,7 +80,7 @@ impl Printer<'_, '_> {
                     self.comments(&include.trailing)?;
                 }
             }
-            self.out.write_char('\n')?;
+            self.out.write_str(self.layout.end)?;
         }
         Ok(())
     }
@@ -78,7 +112,7 @@ impl Printer<'_, '_> {
     fn group(&mut self, group: &Group) -> fmt::Result {
         self.out.write_char('{')?;
         self.comments(&group.opening)?;
-        self.out.write_char('\n')?;
+        self.out.write_str(self.layout.end)?;
         self.level += 1;
         self.entries(group)?;
         self.trivia(&group.closing)?;
@@ -99,7 +133,7 @@ impl Printer<'_, '_> {
             return self.out.write_char(close);
         }
         self.comments(&list.opening)?;
-        self.out.write_char('\n')?;
+        self.out.write_str(self.layout.end)?;
         self.level += 1;
         for (at, item) in list.items.iter().enumerate() {
             self.trivia(&item.leading)?;
@@ -109,7 +143,7 @@ impl Printer<'_, '_> {
                 self.out.write_char(',')?;
             }
             self.comments(&item.trailing)?;
-            self.out.write_char('\n')?;
+            self.out.write_str(self.layout.end)?;
         }
         self.trivia(&list.closing)?;
         self.level -= 1;
@@ -144,7 +178,7 @@ impl Printer<'_, '_> {
                     self.comment(comment, comment.style())?;
                 }
             }
-            self.out.write_char('\n')?;
+            self.out.write_str(self.layout.end)?;
         }
         Ok(())
     }
@@ -168,8 +202,9 @@ impl Printer<'_, '_> {
     }
 
     fn indent(&mut self) -> fmt::Result {
+        self.out.write_str(self.layout.base)?;
         for _ in 0..self.level {
-            self.out.write_str("  ")?;
+            self.out.write_str(self.layout.unit)?;
         }
         Ok(())
     }

@@ -34,26 +34,30 @@ impl<'d> Reader<'d> {
     /// The top-level group `name` (letter case ignored); an empty section if the file has none.
     pub fn section(&self, name: &str) -> Section<'_> {
         self.asked.borrow_mut().push(name.to_owned());
-        let setting = self.document.root.get(name);
-        let group = setting.and_then(|setting| {
-            let group = setting.value.as_group();
-            if group.is_none() {
-                self.push(
-                    &setting.place,
-                    Severity::Error,
-                    Kind::BadValue,
-                    format!("`{name}` must be a group {{ }}"),
-                );
-            }
-            group
-        });
+        let group = self.document.root.get(name).and_then(|setting| self.group_of(setting));
         Section { reader: self, group, path: name.to_owned(), known: Vec::new() }
     }
 
-    /// The top-level groups not asked for so far, in order: rooms, mountpoints. They count as asked for.
-    pub fn other_sections(&self) -> Vec<(String, Section<'_>)> {
-        let names: Vec<String> = self.unasked().map(|setting| setting.name().to_owned()).collect();
-        names.into_iter().map(|name| (name.clone(), self.section(&name))).collect()
+    /// The top-level groups not asked for so far, in order: rooms, mountpoints. They count as asked for. Names that
+    /// differ in letter case only are different groups here.
+    pub fn other_sections(&self) -> Vec<(&'d Setting, Section<'_>)> {
+        let found: Vec<&'d Setting> = self.unasked().collect();
+        let names = found.iter().map(|setting| setting.name().to_owned());
+        self.asked.borrow_mut().extend(names);
+        let section = |setting: &'d Setting| {
+            let group = self.group_of(setting);
+            Section { reader: self, group, path: setting.name().to_owned(), known: Vec::new() }
+        };
+        found.into_iter().map(|setting| (setting, section(setting))).collect()
+    }
+
+    fn group_of(&self, setting: &'d Setting) -> Option<&'d Group> {
+        let group = setting.value.as_group();
+        if group.is_none() {
+            let message = format!("`{}` must be a group {{ }}", setting.name());
+            self.push(&setting.place, Severity::Error, Kind::BadValue, message);
+        }
+        group
     }
 
     /// Adds a problem of the caller's own.

@@ -101,7 +101,8 @@ fn rooms_are_the_sections_nobody_asked_for_and_lists_of_groups_are_children() {
     let reader = Reader::new(&document);
     drop(reader.section("general"));
     let mut mids = Vec::new();
-    for (name, mut room) in reader.other_sections() {
+    for (setting, mut room) in reader.other_sections() {
+        let name = setting.name().to_owned();
         room.get_text("pin");
         for mut child in room.children("media") {
             mids.push((name.clone(), child.get_text("mid")));

@@ -1,6 +1,8 @@
 //! What the behaviour tests share: parsing strings and folders.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod random;
+
 use std::path::{Path, PathBuf};
 
 use portunus_jcfg::{
