@@ -8,6 +8,7 @@ use crate::handle::{Exchange, Life, Queued, TheirOffer, Waiting, still_cleaning}
 use crate::io::Output;
 use crate::machine::{Ask, Core};
 use crate::settings::limits;
+use crate::tasks::Later;
 use portunus_api::reply::{self, LocalJsep};
 use portunus_api::{ApiError, ErrorCode, HandleId, Jsep, JsepKind, Kind, Value, require};
 use portunus_plugin::media::{MediaCommand, Negotiation};
@@ -36,7 +37,10 @@ impl Core {
         };
         let json = match reply {
             Reply::Ack(hint) => reply::ack(session, &transaction, hint),
-            Reply::Later(_) => return Err(ErrorCode::PluginMessage.into()),
+            Reply::Later(ticket) => {
+                self.wait_for_task(id, Later { ticket, key: ask.key, transaction });
+                return Ok(());
+            }
             Reply::Err(text) => return Err(ApiError::new(ErrorCode::PluginMessage, text)),
             Reply::Now(data) => match self.sender(id) {
                 Some(sender) => sender.plugin_success(&transaction, self.package_of(id), data),
@@ -47,7 +51,7 @@ impl Core {
         Ok(())
     }
 
-    fn package_of(&self, id: HandleId) -> &'static str {
+    pub(crate) fn package_of(&self, id: HandleId) -> &'static str {
         self.handles.get(&id).map_or("", |h| self.package(h.plugin))
     }
 

@@ -4,6 +4,7 @@ use crate::auth;
 use crate::io::Output;
 use crate::machine::{Ask, Core, Step};
 use crate::settings::limits;
+use crate::tasks::Later;
 use portunus_api::{
     ApiError, ErrorCode, HandleId, Kind, Request, SessionId, Trickle, Value, Verb, optional, reply, require,
 };
@@ -32,7 +33,9 @@ pub(crate) struct Handle {
     pub(crate) early: VecDeque<(Instant, Trickle)>,
     /// Events whose description waits for the media engine.
     pub(crate) waiting: Vec<Waiting>,
-    /// What came while the old PeerConnection was closing.
+    /// The request that waits for a task.
+    pub(crate) later: Option<Later>,
+    /// What came while the old PeerConnection was closing, or behind a request that waits for a task.
     pub(crate) queue: VecDeque<Queued>,
 }
 
@@ -85,7 +88,7 @@ pub(crate) struct Waiting {
     pub(crate) plan: Box<JsepPlan>,
 }
 
-/// Something that waits until the old PeerConnection is closed.
+/// Something that waits until the old PeerConnection is closed, or behind a request that waits for a task.
 #[derive(Debug)]
 pub(crate) enum Queued {
     /// A request.
@@ -113,6 +116,7 @@ impl Handle {
             agreed: Vec::new(),
             early: VecDeque::new(),
             waiting: Vec::new(),
+            later: None,
             queue: VecDeque::new(),
         }
     }
@@ -218,6 +222,9 @@ impl Core {
         if !matches!(handle.life, Life::Absent) {
             self.media_command(MediaCommand::Forget { handle: id });
         }
+        if let Some(later) = handle.later {
+            self.refuse_later(session, &later, &ErrorCode::HandleNotFound.into());
+        }
         for queued in handle.queue {
             self.refuse_queued(queued);
         }
@@ -293,33 +300,37 @@ impl Core {
         self.plan(queue.into_iter().map(|q| Step::Queued(id, Box::new(q))).collect::<Vec<_>>());
     }
 
-    /// Whether a request has to wait for the old PeerConnection to close: those that begin a new one, and then all
-    /// behind them.
+    /// Whether a request has to wait: all that come behind one that waits for a task; and for the old PeerConnection to
+    /// close those that begin a new one, and then all behind them.
     pub(crate) fn must_wait(&self, request: &Request, id: HandleId) -> bool {
         let Some(handle) = self.handles.get(&id) else { return false };
         let begins = request.verb == Verb::Message && request.body.contains_key("jsep");
-        handle.is_closing()
-            && (begins || !handle.queue.is_empty())
+        let for_closing = handle.is_closing() && (begins || !handle.queue.is_empty());
+        (handle.later.is_some() || for_closing)
             && !matches!(request.verb, Verb::Detach | Verb::Keepalive | Verb::Claim)
     }
 
-    pub(crate) fn wait_for_closing(&mut self, ask: Ask, id: HandleId) {
-        match self.handles.get_mut(&id) {
-            Some(handle) if handle.queue.len() < limits::WAITING_REQUESTS => {
-                handle.queue.push_back(Queued::Request(ask));
+    pub(crate) fn wait_in_line(&mut self, ask: Ask, id: HandleId) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        let (limit, refusal) = match handle.later {
+            Some(_) => {
+                (limits::WAITING_FOR_TASK, ApiError::new(ErrorCode::Unknown, "Too many requests wait"))
             }
-            _ => {
-                self.counters.refused_full += 1;
-                self.refuse_if(Err(still_cleaning()), &ask);
-            }
+            None => (limits::WAITING_REQUESTS, still_cleaning()),
+        };
+        if handle.queue.len() < limit {
+            handle.queue.push_back(Queued::Request(ask));
+        } else {
+            self.counters.refused_full += 1;
+            self.refuse_if(Err(refusal), &ask);
         }
     }
 
-    /// Does what has waited for the old PeerConnection to close.
+    /// Does what has waited, unless it must wait again for something that was done before it.
     pub(crate) fn serve_queued(&mut self, id: HandleId, queued: Queued) {
         let session = self.handles.get(&id).map(|h| h.session);
         match (queued, session) {
-            (Queued::Request(ask), Some(session)) => self.serve_handle(ask, session, id),
+            (Queued::Request(ask), Some(session)) => self.at_handle(ask, session, id),
             (Queued::Request(ask), None) => self.refuse_if(Err(ErrorCode::HandleNotFound.into()), &ask),
             (Queued::Push { transaction, data, jsep }, _) => self.describe(id, transaction, data, jsep),
         }

@@ -2,6 +2,7 @@
 
 use portunus_api::{HandleId, SessionId, Value};
 use portunus_plugin::media::{MediaCommand, MediaEvent};
+use portunus_plugin::{Outcome, Task, Ticket};
 use std::net::IpAddr;
 
 /// Who sent a request.
@@ -60,6 +61,15 @@ pub enum Input {
         /// What.
         event: MediaEvent,
     },
+    /// What an [`Output::Task`] came to. Tasks that were given up in the meantime may be told, too.
+    TaskDone {
+        /// The plugin's package name, as in the output.
+        plugin: &'static str,
+        /// Its ticket.
+        ticket: Ticket,
+        /// What became of it.
+        outcome: Outcome,
+    },
     /// The time of [`Core::poll_timeout`](crate::Core::poll_timeout) has come (or any other).
     Timeout,
     /// The process ends: no new sessions, and the present ones end.
@@ -111,6 +121,15 @@ pub enum Output {
     },
     /// Tell the media engine.
     Media(MediaCommand),
+    /// Do something outside, where nobody waits for it; [`Input::TaskDone`] tells the end.
+    Task {
+        /// The plugin's package name. Tickets of different plugins may be the same number.
+        plugin: &'static str,
+        /// The plugin's ticket.
+        ticket: Ticket,
+        /// What to do.
+        task: Task,
+    },
     /// Tell event handlers. Only with [`Settings::broadcast`](crate::Settings::broadcast).
     Notify(Box<Notice>),
 }

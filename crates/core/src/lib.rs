@@ -30,6 +30,7 @@ mod plugins;
 mod request;
 mod session;
 mod settings;
+mod tasks;
 mod timers;
 mod trickle;
 

@@ -5,6 +5,7 @@ use crate::handle::{Handle, Queued};
 use crate::io::{Client, Input, Notice, Output, PollVerdict};
 use crate::session::Session;
 use crate::settings::{Settings, limits};
+use crate::tasks::Tasks;
 use portunus_api::{ApiError, ErrorCode, HandleId, Request, SessionId, Value};
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{Effect, Plugin};
@@ -31,6 +32,8 @@ pub struct Counters {
     pub gathering_timeouts: u64,
     /// PeerConnections that counted as closed because the media engine did not say so in time.
     pub closing_timeouts: u64,
+    /// Tasks that did not end in time.
+    pub task_timeouts: u64,
     /// Plugin calls that panicked.
     pub plugin_panics: u64,
 }
@@ -46,6 +49,8 @@ pub struct Core {
     pub(crate) handles: BTreeMap<HandleId, Handle>,
     /// When a handle wants to be looked at; entries may be out of date, never missing.
     pub(crate) deadlines: BTreeSet<(Instant, HandleId)>,
+    /// What is being done outside, and who waits for it.
+    pub(crate) tasks: Tasks,
     pub(crate) watchdog: Instant,
     pub(crate) tick: Instant,
     pub(crate) accepting: bool,
@@ -68,7 +73,7 @@ pub(crate) enum Step {
     Effect(usize, Effect),
     /// An output that comes behind such effects.
     Emit(Output),
-    /// What waited for a PeerConnection of the handle to close.
+    /// What waited for a PeerConnection of the handle to close, or for a task.
     Queued(HandleId, Box<Queued>),
 }
 
@@ -91,6 +96,7 @@ impl Core {
             owned: BTreeMap::new(),
             handles: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            tasks: Tasks::default(),
             watchdog: now + limits::WATCHDOG,
             tick: now + limits::TICK,
             accepting: true,
@@ -121,6 +127,7 @@ impl Core {
             }
             Input::ClientGone { client } => self.on_client_gone(client),
             Input::Media { handle, event } => self.on_media(handle, event),
+            Input::TaskDone { plugin, ticket, outcome } => self.on_task_done(plugin, ticket, outcome),
             Input::Timeout => {}
             Input::Shutdown => self.on_shutdown(),
         }
@@ -136,7 +143,8 @@ impl Core {
     /// When [`Input::Timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Instant {
         let handles = self.deadlines.first().map(|(at, _)| *at);
-        self.watchdog.min(self.tick).min(handles.unwrap_or(self.tick))
+        let others = handles.into_iter().chain(self.tasks.first_deadline());
+        others.fold(self.watchdog.min(self.tick), Instant::min)
     }
 
     /// What was counted.

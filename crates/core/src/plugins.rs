@@ -74,10 +74,7 @@ impl Core {
             Effect::WatchAudio { source, watch } => {
                 self.media_command(MediaCommand::WatchAudio { source, watch });
             }
-            Effect::Task { ticket, .. } => {
-                let outcome = Err("not built".to_owned());
-                self.call_plugin(plugin, |p, cx| p.done(cx, ticket, outcome));
-            }
+            Effect::Task { ticket, task } => self.begin_task(plugin, ticket, task),
             Effect::Data { handle, message } => {
                 self.media_command(MediaCommand::Data { handle, message });
             }

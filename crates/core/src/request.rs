@@ -88,15 +88,16 @@ impl Core {
         }
     }
 
-    fn at_handle(&mut self, ask: Ask, session: SessionId, handle: HandleId) {
+    /// A request of a handle, fresh or from the handle's queue.
+    pub(crate) fn at_handle(&mut self, ask: Ask, session: SessionId, handle: HandleId) {
         if self.must_wait(&ask.request, handle) {
-            return self.wait_for_closing(ask, handle);
+            return self.wait_in_line(ask, handle);
         }
         self.serve_handle(ask, session, handle);
     }
 
     /// A request of a handle whose turn has come.
-    pub(crate) fn serve_handle(&mut self, mut ask: Ask, session: SessionId, handle: HandleId) {
+    fn serve_handle(&mut self, mut ask: Ask, session: SessionId, handle: HandleId) {
         let outcome = match ask.request.verb {
             Verb::Keepalive => self.keepalive(&ask),
             Verb::Claim => self.claim(&ask, session),

@@ -71,6 +71,12 @@ pub mod limits {
     pub const CANDIDATES_PER_REQUEST: usize = 128;
     /// Requests and descriptions kept for a handle while its old PeerConnection closes; one more is refused with 471.
     pub const WAITING_REQUESTS: usize = 16;
+    /// Requests kept for a handle while an earlier one waits for a task; one more is refused with 490.
+    pub const WAITING_FOR_TASK: usize = 64;
+    /// Tasks of all plugins at a time; one more fails at once.
+    pub const TASKS: usize = 256;
+    /// How long a task may take; then its plugin is told that it failed.
+    pub const TASK: Duration = Duration::from_secs(5);
     /// How long the media engine may take to close a PeerConnection; then it counts as closed.
     pub const CLOSING: Duration = Duration::from_secs(3);
     /// How long a description waits for its candidates; then its PeerConnection is given up.

@@ -14,6 +14,7 @@ impl Core {
             self.deadlines.remove(&(at, handle));
             self.on_deadline(handle);
         }
+        self.give_up_tasks();
         if self.now >= self.tick {
             self.tick = self.now + limits::TICK;
             for plugin in 0..self.plugins.len() {

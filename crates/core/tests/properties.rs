@@ -18,6 +18,8 @@ enum Step {
     /// The media engine answers what it was told last.
     Local,
     Media(u64, Happening),
+    /// A task ends: by its ticket, and how.
+    Task(u64, Result<(), &'static str>),
     Pass(u16),
 }
 
@@ -59,7 +61,7 @@ fn verb() -> impl Strategy<Value = &'static str> {
 fn body() -> impl Strategy<Value = Value> {
     let what = prop::sample::select(vec![
         "now", "ack", "event", "answer", "answer", "answer", "offer", "push", "close", "end", "routes",
-        "fail", "panic",
+        "fail", "panic", "later", "later", "later", "lost", "spare",
     ]);
     (what, 1..8_u64, any::<bool>()).prop_map(|(what, other, elsewhere)| match elsewhere {
         true => json!({ "do": what, "other": other }),
@@ -125,6 +127,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..12_u64).prop_map(Step::Poll),
         25 => Just(Step::Local),
         25 => (2..7_u64, happening).prop_map(|(handle, what)| Step::Media(handle, what)),
+        12 => (1..20_u64, prop::sample::select(vec![Ok(()), Err("no"), Err("panic")]))
+            .prop_map(|(ticket, outcome)| Step::Task(ticket, outcome)),
         6 => (0..9000_u16).prop_map(Step::Pass),
     ]
 }
@@ -163,6 +167,7 @@ fn run(rig: &mut Rig, step: Step) {
                 }
             },
         ),
+        Step::Task(ticket, outcome) => rig.task_done(ticket, outcome),
         Step::Pass(ms) => rig.pass(Duration::from_millis(ms.into())),
     }
 }
@@ -219,7 +224,13 @@ proptest! {
         }
         rig.pass(Duration::from_secs(130));
         prop_assert_eq!((rig.core.sessions(), rig.core.handles()), (0, 0));
-        let plugin_handles = rig.take_calls().iter().fold(0_i64, |n, call| match call.split(' ').next() {
+        let calls = rig.take_calls();
+        let told = calls.iter().filter_map(|call| call.strip_prefix("done ")?.split(' ').next());
+        let told: Vec<&str> = told.filter(|ticket| *ticket != "1000").collect();
+        let begun = rig.out.iter().filter(|line| line.starts_with("task ")).count();
+        let once: BTreeSet<&str> = told.iter().copied().collect();
+        prop_assert!(once.len() == told.len() && told.len() >= begun, "the plugin hears of each task's end once");
+        let plugin_handles = calls.iter().fold(0_i64, |n, call| match call.split(' ').next() {
             Some("attach") => n + 1,
             Some("detach") => n - 1,
             _ => n,

@@ -1,8 +1,9 @@
 //! The control task: the one owner of the core, between the transports and the media engine.
 //!
-//! Everything comes in through two bounded channels and a timer, one input at a time; what the core wants done is done
-//! before the next input. Nothing here waits for a client or a packet.
+//! Everything comes in through bounded channels and a timer, one input at a time; what the core wants done is done or
+//! begun before the next input. Nothing here waits for a client, a packet or a disk.
 
+use crate::store::{Done, Store};
 use portunus_core::{Client, Core, Input, Output, PollVerdict};
 use portunus_media::Engine;
 use portunus_plugin::{HandleId, MediaEvent};
@@ -29,13 +30,15 @@ pub(crate) fn spawn(
     core: Core,
     engine: Engine,
     mailboxes: Mailboxes,
+    (store, done): (Store, mpsc::Receiver<Done>),
     asked: mpsc::Receiver<Inbound>,
     heard: mpsc::Receiver<(HandleId, MediaEvent)>,
 ) -> Control {
     let (close, closing) = oneshot::channel();
     let (end, ending) = oneshot::channel();
-    let owner = Owner { core, engine, mailboxes, waiting: Slab::new() };
-    Control { task: tokio::spawn(owner.run(asked, heard, closing, ending)), close: Some(close), end }
+    let owner = Owner { core, engine, mailboxes, store, waiting: Slab::new() };
+    let heard = Heard { asked, media: heard, done };
+    Control { task: tokio::spawn(owner.run(heard, closing, ending)), close: Some(close), end }
 }
 
 impl Control {
@@ -58,7 +61,15 @@ struct Owner {
     core: Core,
     engine: Engine,
     mailboxes: Mailboxes,
+    store: Store,
     waiting: Slab<Asker>,
+}
+
+/// What comes in.
+struct Heard {
+    asked: mpsc::Receiver<Inbound>,
+    media: mpsc::Receiver<(HandleId, MediaEvent)>,
+    done: mpsc::Receiver<Done>,
 }
 
 /// Who waits for an answer of the core.
@@ -70,8 +81,7 @@ enum Asker {
 impl Owner {
     async fn run(
         mut self,
-        mut asked: mpsc::Receiver<Inbound>,
-        mut heard: mpsc::Receiver<(HandleId, MediaEvent)>,
+        mut heard: Heard,
         mut closing: oneshot::Receiver<()>,
         mut ending: oneshot::Receiver<()>,
     ) -> Engine {
@@ -79,22 +89,28 @@ impl Owner {
         loop {
             let timeout = tokio::time::Instant::from_std(self.core.poll_timeout());
             let input = tokio::select! {
-                inbound = asked.recv() => match inbound {
+                inbound = heard.asked.recv() => match inbound {
                     Some(inbound) => self.input(inbound),
-                    None => return self.engine,
+                    None => break,
                 },
-                Some((handle, event)) = heard.recv() => Some(Input::Media { handle, event }),
+                Some((handle, event)) = heard.media.recv() => Some(Input::Media { handle, event }),
+                Some(Done { plugin, ticket, outcome }) = heard.done.recv() => {
+                    Some(Input::TaskDone { plugin, ticket, outcome })
+                }
                 () = tokio::time::sleep_until(timeout) => Some(Input::Timeout),
                 _ = &mut closing, if open => {
                     open = false;
                     Some(Input::Shutdown)
                 }
-                _ = &mut ending => return self.engine,
+                _ = &mut ending => break,
             };
             if let Some(input) = input {
                 self.handle(input);
             }
         }
+        drop(heard);
+        self.store.finish(crate::DRAIN).await;
+        self.engine
     }
 
     /// What a transport's word means to the core.
@@ -143,6 +159,7 @@ impl Owner {
             Output::SessionClaimed { session, client } => self.mailboxes.claim(session, owner_of(client)),
             Output::SessionClosed { session } => self.mailboxes.close(session),
             Output::Media(command) => self.engine.send(command),
+            Output::Task { plugin, ticket, task } => self.store.begin(plugin, ticket, task),
             // There are no event handlers yet, and without `broadcast` the core makes no notices.
             Output::Notify(notice) => tracing::trace!(?notice, "notice"),
         }

@@ -7,6 +7,7 @@ mod logging;
 mod process;
 mod settings;
 mod signals;
+mod store;
 mod wiring;
 
 use crate::announce::say;
@@ -71,7 +72,8 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let mailboxes = portunus_transport::Mailboxes::new(transport.limits.clone());
     let (requests, asked) = mpsc::channel(control::REQUESTS);
     let media_addresses = engine.local_addresses().to_vec();
-    let mut control = control::spawn(core, engine, mailboxes.clone(), asked, heard);
+    let store = store::Store::new(settings.general.configs_folder.clone());
+    let mut control = control::spawn(core, engine, mailboxes.clone(), store, asked, heard);
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
     announce::ready(settings, &running, &media_addresses);
 

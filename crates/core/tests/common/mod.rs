@@ -8,8 +8,8 @@ pub mod sdp;
 use portunus_core::{Client, Core, Input, Output, PollVerdict, Settings};
 use portunus_plugin::media::{LayerTarget, MediaCommand, Negotiation};
 use portunus_plugin::{
-    About, Cx, HandleId, JsepKind, JsepPlan, MediaEvent, Message, Object, Plugin, PluginError, Reply,
-    RouteEnd, SessionId, Value, json,
+    About, Cx, HandleId, JsepKind, JsepPlan, MediaEvent, Message, Object, Outcome, Plugin, PluginError,
+    Reply, RouteEnd, SessionId, StoredGroup, Task, Ticket, Value, json,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -20,11 +20,26 @@ pub type Calls = Arc<Mutex<Vec<String>>>;
 
 /// A plugin that does what the `do` element of a body says.
 pub struct Script {
+    pub package: &'static str,
     pub calls: Calls,
     pub handles: Vec<HandleId>,
+    /// The handle of each task so far; tickets are counted from 1.
+    pub tasks: Vec<HandleId>,
 }
 
 impl Script {
+    pub fn new(package: &'static str, calls: &Calls) -> Self {
+        Self { package, calls: Arc::clone(calls), handles: Vec::new(), tasks: Vec::new() }
+    }
+
+    fn task(&mut self, cx: &mut Cx, h: HandleId) -> Ticket {
+        self.tasks.push(h);
+        let ticket = Ticket(self.tasks.len() as u64);
+        let group = StoredGroup { file: "janus.plugin.script", name: format!("group-{h}"), settings: None };
+        cx.task(ticket, Task::Store(group));
+        ticket
+    }
+
     fn note(&self, text: String) {
         self.calls.lock().unwrap().push(text);
     }
@@ -33,7 +48,7 @@ impl Script {
 impl Plugin for Script {
     fn about(&self) -> About {
         About {
-            package: "janus.plugin.script",
+            package: self.package,
             name: "Script",
             author: "Tests",
             description: "Does as told",
@@ -58,6 +73,14 @@ impl Plugin for Script {
             "hint" => return Reply::Ack(Some("slowly")),
             "fail" => return Reply::Err("no way".to_owned()),
             "panic" => panic!("as told"),
+            "later" => {
+                cx.push(h, json!({ "script": "begun" }));
+                return Reply::Later(self.task(cx, h));
+            }
+            "same" => return Reply::Later(Ticket(self.tasks.len() as u64)),
+            "lost" => return Reply::Later(Ticket(1000)),
+            "spare" => _ = self.task(cx, h),
+            "many" => (0..300).for_each(|_| _ = self.task(cx, h)),
             "push" => cx.push(other, data),
             "event" => cx.answer(h, m.transaction, data, None),
             "answer" => {
@@ -105,6 +128,15 @@ impl Plugin for Script {
             MediaEvent::DataReady => panic!("as told"),
             _ => {}
         }
+    }
+
+    fn done(&mut self, cx: &mut Cx, ticket: Ticket, outcome: Outcome) -> Value {
+        self.note(format!("done {} {outcome:?}", ticket.0));
+        assert_ne!(outcome, Err("panic".to_owned()), "as told");
+        if let Some(h) = self.tasks.get(ticket.0 as usize - 1) {
+            cx.push(*h, json!({ "script": "stored" }));
+        }
+        json!({ "script": "done", "ok": outcome.is_ok() })
     }
 
     fn admin(&mut self, _: &mut Cx, _: &Object) -> Option<portunus_plugin::Reply> {
@@ -193,14 +225,18 @@ pub const WS: Client = Client::Connection(5);
 impl Rig {
     pub fn new(settings: Settings) -> Self {
         let calls = Calls::default();
-        let script = Script { calls: Arc::clone(&calls), handles: Vec::new() };
+        let script = Script::new("janus.plugin.script", &calls);
+        Self::with(settings, calls, vec![Box::new(script), Box::new(Shut)])
+    }
+
+    pub fn with(settings: Settings, calls: Calls, plugins: Vec<Box<dyn Plugin>>) -> Self {
         let mut id = 0;
         let random = Box::new(move || {
             id += 1;
             id
         });
         let now = Instant::now();
-        let core = Core::new(settings, vec![Box::new(script), Box::new(Shut)], random, now);
+        let core = Core::new(settings, plugins, random, now);
         let unix = Duration::from_secs(1_700_000_000);
         Self { core, now, start: now, unix, calls, negotiations: Vec::new(), out: Vec::new(), keys: 0 }
     }
@@ -230,9 +266,11 @@ impl Rig {
     }
 
     pub fn attach(&mut self, session: u64) -> u64 {
-        let body = json!({
-            "janus": "attach", "transaction": "a", "session_id": session, "plugin": "janus.plugin.script",
-        });
+        self.attach_to(session, "janus.plugin.script")
+    }
+
+    pub fn attach_to(&mut self, session: u64, plugin: &str) -> u64 {
+        let body = json!({ "janus": "attach", "transaction": "a", "session_id": session, "plugin": plugin });
         let text = self.ask(WS, body);
         id_in(&text)
     }
@@ -258,6 +296,11 @@ impl Rig {
         self.ask(WS, body)
     }
 
+    /// A request of a handle that may wait.
+    pub fn at_later(&mut self, session: u64, handle: u64, body: Value) {
+        self.input_request(WS, addressed(session, handle, body));
+    }
+
     /// A `message`, with a jsep unless it is null. What comes out is in [`Rig::out`].
     pub fn message(&mut self, session: u64, handle: u64, what: &str, jsep: Value) {
         let mut body = json!({ "janus": "message", "transaction": "m", "body": { "do": what } });
@@ -269,6 +312,12 @@ impl Rig {
 
     pub fn media(&mut self, handle: u64, event: MediaEvent) {
         self.input(Input::Media { handle: HandleId::new(handle).unwrap(), event });
+    }
+
+    /// A task of the script plugin ends.
+    pub fn task_done(&mut self, ticket: u64, outcome: Result<(), &str>) {
+        let outcome = outcome.map_err(str::to_owned);
+        self.input(Input::TaskDone { plugin: "janus.plugin.script", ticket: Ticket(ticket), outcome });
     }
 
     pub fn poll(&mut self, session: u64, secret: Option<&str>, token: Option<&str>) -> PollVerdict {
@@ -324,6 +373,9 @@ impl Rig {
             Output::SessionClosed { session } => format!("closed {session}"),
             Output::Notify(n) => format!("notify {} {:?} {}", n.kind, n.subtype, n.event),
             Output::PollVerdict { verdict, .. } => format!("verdict {verdict:?}"),
+            Output::Task { plugin, ticket, task: Task::Store(group) } => {
+                format!("task {plugin} {} {}", ticket.0, group.name)
+            }
             Output::Media(command) => self.command(command),
         };
         self.out.push(line);

@@ -70,7 +70,7 @@ fn to_text(name: &str, bytes: Vec<u8>, problems: &mut Vec<Problem>) -> String {
 }
 
 /// Paths are relative to the folder of the file that includes; wildcards stand in the last part only.
-fn include(
+pub(crate) fn include(
     files: &dyn FileSource,
     request: &IncludeRequest<'_>,
     problems: &mut Vec<Problem>,

@@ -26,7 +26,7 @@ mod tests;
 
 pub(crate) use check::check;
 pub(crate) use echotest::EchotestSettings;
-pub(crate) use files::{Disk, FileSource};
+pub(crate) use files::{Disk, FileSource, include};
 pub(crate) use http::HttpSettings;
 pub(crate) use janus::{CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus};
 pub(crate) use listener::{Cors, JsonFormat, Listener};
