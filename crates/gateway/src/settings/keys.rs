@@ -71,6 +71,11 @@ pub(super) const WEBSOCKETS: Table =
     Table { file: "janus.transport.websockets", variable: Some("WEBSOCKETS"), keys: WEBSOCKETS_KEYS };
 pub(super) const ECHOTEST: Table =
     Table { file: "janus.plugin.echotest", variable: Some("ECHOTEST"), keys: ECHOTEST_KEYS };
+pub(super) const VIDEOROOM: Table =
+    Table { file: "janus.plugin.videoroom", variable: Some("VIDEOROOM"), keys: VIDEOROOM_KEYS };
+/// All of them.
+#[cfg(test)]
+pub(super) const TABLES: [Table; 5] = [JANUS, HTTP, WEBSOCKETS, ECHOTEST, VIDEOROOM];
 
 const JANUS_KEYS: &[Key] = &[
     used("general", "configs_folder"),
@@ -252,6 +257,15 @@ const WEBSOCKETS_KEYS: &[Key] = &[
 ];
 
 const ECHOTEST_KEYS: &[Key] = &[used("general", "events")];
+
+/// Without those of the rooms, which have no variables.
+const VIDEOROOM_KEYS: &[Key] = &[
+    used("general", "admin_key"),
+    used("general", "lock_rtp_forward"),
+    used("general", "events"),
+    used("general", "string_ids"),
+    used("portunus", "automatic_layers"),
+];
 
 impl Table {
     /// Opens a section: all its keys count as known, and those that do nothing have their say.

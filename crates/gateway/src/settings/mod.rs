@@ -19,6 +19,7 @@ mod overlay;
 mod secret;
 mod unbuilt;
 mod values;
+mod videoroom;
 mod websockets;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub(crate) use network::{Media, Nat};
 pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
 pub(crate) use secret::Secret;
 pub(crate) use values::Interface;
+pub(crate) use videoroom::VideoroomSettings;
 pub(crate) use websockets::WebSocketsSettings;
 
 use portunus_jcfg::{Document, Place};
@@ -41,7 +43,7 @@ use std::path::{Path, PathBuf};
 
 use crate::flags::Flags;
 use files::read_document;
-use keys::{ECHOTEST, HTTP, JANUS, Table, WEBSOCKETS};
+use keys::{ECHOTEST, HTTP, JANUS, Table, VIDEOROOM, WEBSOCKETS};
 
 /// Where the files are if nobody says otherwise; `PORTUNUS_CONFIGS_FOLDER` at build time sets another.
 pub(crate) const DEFAULT_FOLDER: &str = match option_env!("PORTUNUS_CONFIGS_FOLDER") {
@@ -74,6 +76,9 @@ pub(crate) struct Settings {
     pub(crate) websockets: WebSocketsSettings,
     /// The echo test plugin.
     pub(crate) echotest: EchotestSettings,
+    /// The VideoRoom plugin.
+    #[cfg_attr(not(test), expect(dead_code, reason = "`wiring` hands it to the plugin, once that is there"))]
+    pub(crate) videoroom: VideoroomSettings,
 }
 
 /// Reads everything. `Ok`: the settings with warnings and notes; `Err`: all problems, at least one an error.
@@ -90,12 +95,15 @@ pub(crate) fn load(
     let http = source.document(&folder, &HTTP);
     let websockets = source.document(&folder, &WEBSOCKETS);
     let echotest = source.document(&folder, &ECHOTEST);
+    let videoroom = source.document(&folder, &VIDEOROOM);
     let janus = janus::read(&main, &folder, flags, &mut problems);
     let echotest_on = !janus.plugins.has("libjanus_echotest.so");
+    let videoroom_on = !janus.plugins.has("libjanus_videoroom.so");
     let mut settings = Settings {
         http: http::read(&http, &janus.portunus, &mut problems),
         websockets: websockets::read(&websockets, &janus.portunus, &mut problems),
         echotest: echotest::read(&echotest, echotest_on, &mut problems),
+        videoroom: videoroom::read(&videoroom, videoroom_on, &mut problems),
         general: janus.general,
         certificates: janus.certificates,
         media: janus.media,

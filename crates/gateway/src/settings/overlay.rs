@@ -20,12 +20,12 @@ pub(super) const SHORT_NAMES: &[(&str, &str, &str)] = &[
 ];
 
 /// The variables of a key: `PORTUNUS_<SECTION>_<KEY>`, with the file's name for the section in files other than
-/// `janus.jcfg`. Our own section may be left out.
+/// `janus.jcfg`. There our own section may be left out.
 pub(super) fn variables(table: &Table, key: &Key) -> Vec<String> {
     let section = table.variable.unwrap_or(key.section);
     let full = format!("PORTUNUS_{section}_{}", key.name).to_ascii_uppercase();
-    match key.section {
-        "portunus" => vec![format!("PORTUNUS_{}", key.name).to_ascii_uppercase(), full],
+    match (key.section, table.variable) {
+        ("portunus", None) => vec![format!("PORTUNUS_{}", key.name).to_ascii_uppercase(), full],
         _ => vec![full],
     }
 }

@@ -1,6 +1,6 @@
 //! The environment wins over files.
 
-use super::super::keys::{ECHOTEST, HTTP, JANUS, Standing, WEBSOCKETS};
+use super::super::keys::{HTTP, JANUS, Standing, TABLES, WEBSOCKETS};
 use super::super::overlay::{SHORT_NAMES, variables};
 use super::*;
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ fn short_names_equal_their_keys() {
 #[test]
 fn every_key_has_its_variable_and_no_two_share_one() {
     let mut seen = BTreeSet::new();
-    for table in [JANUS, HTTP, WEBSOCKETS, ECHOTEST] {
+    for table in TABLES {
         for key in table.keys {
             // Janus reads these in two sections: one variable for both.
             if key.section == "general" && key.name.starts_with("admin_") && key.name.ends_with("_forwarded")
@@ -49,6 +49,8 @@ fn every_key_has_its_variable_and_no_two_share_one() {
         "PORTUNUS_HTTP_CERT_PEM",
         "PORTUNUS_WEBSOCKETS_WS_PORT",
         "PORTUNUS_ECHOTEST_EVENTS",
+        "PORTUNUS_VIDEOROOM_STRING_IDS",
+        "PORTUNUS_VIDEOROOM_AUTOMATIC_LAYERS",
         "PORTUNUS_PLUGINS_DISABLE",
         "PORTUNUS_UDP_PORT",
         "PORTUNUS_PORTUNUS_UDP_PORT",
@@ -77,7 +79,7 @@ fn a_bad_value_is_told_with_its_variable() {
 
 #[test]
 fn each_key_whose_feature_is_missing_warns_when_it_is_set_and_not_at_its_default() {
-    for table in [JANUS, HTTP, WEBSOCKETS, ECHOTEST] {
+    for table in TABLES {
         for key in table.keys {
             let Standing::Later { default, what } = key.standing else { continue };
             let name = variables(&table, key).remove(0);
@@ -111,6 +113,8 @@ fn variables_reach_every_file() {
         .env("PORTUNUS_HTTP_ADMIN_ACL_FORWARDED", "true")
         .env("PORTUNUS_WEBSOCKETS_WS", "false")
         .env("PORTUNUS_ECHOTEST_EVENTS", "false")
+        .env("PORTUNUS_VIDEOROOM_ADMIN_KEY", "key")
+        .env("PORTUNUS_VIDEOROOM_AUTOMATIC_LAYERS", "no")
         .env("PORTUNUS_WORKERS", "3")
         .env("PORTUNUS_PORTUNUS_WORKERS", "4")
         .env("PORTUNUS_PORTUNUS_UDP_PORT", "20000")
@@ -121,6 +125,8 @@ fn variables_reach_every_file() {
     assert!(settings.http.admin.acl_forwarded && !settings.http.api.acl_forwarded);
     assert!(!settings.websockets.api.is_on());
     assert!(!settings.echotest.events);
+    assert_eq!(settings.videoroom.admin_key.as_ref().map(Secret::expose), Some("key"));
+    assert!(!settings.videoroom.automatic_layers && settings.videoroom.events);
     assert_eq!((settings.portunus.workers, settings.portunus.udp_port), (3, 20000));
 }
 

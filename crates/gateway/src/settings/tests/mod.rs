@@ -7,6 +7,7 @@ mod options;
 mod samples;
 mod unbuilt;
 mod values;
+mod videoroom;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,6 +1,7 @@
 //! The commented samples in `config/`: right, complete, and nothing but defaults.
 
-use super::super::keys::{ECHOTEST, HTTP, JANUS, WEBSOCKETS};
+use super::super::keys::{TABLES, VIDEOROOM};
+use super::super::videoroom::ROOM_KEYS;
 use super::*;
 use std::collections::BTreeSet;
 
@@ -30,13 +31,16 @@ fn the_samples_load_without_any_problem_and_are_the_defaults() {
     assert_eq!(problems, []);
     let mut defaults = Start::default().settings();
     defaults.general.configs_folder = folder;
+    // The one thing that a sample does: a room for the demo pages.
+    assert_eq!(settings.videoroom.rooms.iter().map(|room| room.id.as_str()).collect::<Vec<_>>(), ["1234"]);
+    defaults.videoroom.rooms.clone_from(&settings.videoroom.rooms);
     assert_eq!(shown(&settings), shown(&defaults));
 }
 
 #[test]
 fn the_samples_show_every_key_and_no_unknown_one() {
     let mut start = Start::default();
-    for table in [JANUS, HTTP, WEBSOCKETS, ECHOTEST] {
+    for table in TABLES {
         let text = uncommented(&sample(table.file));
         let document = portunus_jcfg::parse_without_includes(table.file, &text).expect("parses");
         let mut shown = BTreeSet::new();
@@ -49,9 +53,15 @@ fn the_samples_show_every_key_and_no_unknown_one() {
         let mut known = BTreeSet::new();
         for key in table.keys {
             // Janus reads these in `general`; the sample shows them where they belong.
-            if key.section != "general" || !key.name.starts_with("admin_") || key.name == "admin_secret" {
+            if key.section != "general"
+                || !key.name.starts_with("admin_")
+                || ["admin_secret", "admin_key"].contains(&key.name)
+            {
                 known.insert((key.section.to_owned(), key.name.to_owned()));
             }
+        }
+        if table.file == VIDEOROOM.file {
+            known.extend(ROOM_KEYS.iter().map(|(key, _)| ("room-1234".to_owned(), (*key).to_owned())));
         }
         assert_eq!(shown, known, "{}", table.file);
         start = start.file(&format!("{}.jcfg", table.file), &text);
@@ -75,4 +85,6 @@ fn the_files_of_an_installed_janus_are_accepted() {
     let (settings, problems) = load(&flags, &|_| None, &Disk).expect("loads");
     assert!(problems.iter().all(|problem| problem.kind != Kind::Unknown), "{problems:#?}");
     assert!(settings.general.admin_loopback_only && settings.http.api.is_on());
+    let rooms: Vec<&str> = settings.videoroom.rooms.iter().map(|room| room.id.as_str()).collect();
+    assert!(!folder.join("janus.plugin.videoroom.jcfg").exists() || rooms == ["1234", "5678"], "{rooms:?}");
 }

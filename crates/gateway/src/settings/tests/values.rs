@@ -33,6 +33,11 @@ fn defaults_are_those_of_janus_and_ours() {
         ("/janus", "/admin")
     );
     assert!(settings.echotest.enabled && settings.echotest.events);
+    let videoroom = &settings.videoroom;
+    assert!(
+        videoroom.enabled && videoroom.events && videoroom.automatic_layers && videoroom.rooms.is_empty()
+    );
+    assert!(videoroom.admin_key.is_none() && !videoroom.lock_rtp_forward && !videoroom.string_ids);
 }
 
 #[test]
