@@ -38,8 +38,7 @@ impl Core {
         let json = match reply {
             Reply::Ack(hint) => reply::ack(session, &transaction, hint),
             Reply::Later(ticket) => {
-                self.wait_for_task(id, Later { ticket, key: ask.key, transaction });
-                return Ok(());
+                return self.wait_for_task(id, Later { ticket, key: ask.key, transaction });
             }
             Reply::Err(text) => return Err(ApiError::new(ErrorCode::PluginMessage, text)),
             Reply::Now(data) => match self.sender(id) {

@@ -66,11 +66,14 @@ impl Tasks {
 
 impl Core {
     /// A plugin answered a request with a ticket.
-    pub(crate) fn wait_for_task(&mut self, id: HandleId, later: Later) {
-        let Some(handle) = self.handles.get_mut(&id) else { return };
+    pub(crate) fn wait_for_task(&mut self, id: HandleId, later: Later) -> Result<(), ApiError> {
+        let Some(handle) = self.handles.get_mut(&id) else {
+            return Err(ErrorCode::HandleNotFound.into());
+        };
         // The task itself is among the effects of the same call, which come after it.
         self.tasks.open((handle.plugin, later.ticket), self.now).waiters.push(id);
         handle.later = Some(later);
+        Ok(())
     }
 
     /// A plugin wants something done.
