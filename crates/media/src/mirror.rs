@@ -6,7 +6,8 @@
 //! Only wishes for keyframes go back. A mirror that feeds nobody ends.
 //!
 //! Invariants: messages of one worker to another stay in order, so a description is there before the first packet;
-//! [`MirrorId::number`] tells a mirror from an earlier one in the same place; no worker waits for another.
+//! [`MirrorId::number`] tells a mirror from an earlier one in the same place; every route asks anew, and a word that
+//! the source is gone ends only those routes whose question it answers; no worker waits for another.
 
 use crate::peer::{Layout, Ready, source_store};
 use portunus_plugin::media::RouteEnd;
@@ -39,14 +40,15 @@ pub(crate) struct Description {
 /// What one worker tells another about a mirror.
 #[derive(Debug)]
 pub(crate) enum MirrorMessage {
-    /// To the source's worker: this line shall be mirrored there.
-    Begin { source: RouteEnd, to: MirrorId },
+    /// To the source's worker: this line shall be mirrored there, and a keyframe is needed.
+    Begin { source: RouteEnd, to: MirrorId, ask: u64 },
     /// To the source's worker: no longer.
     End { source: RouteEnd, to: MirrorId },
     /// To the source's worker: sinks need keyframes.
     Keyframes { source: RouteEnd, wishes: Wishes },
-    /// To the mirror: what the source is like now. `None`: it is not there (any more).
-    Described { to: MirrorId, description: Option<Description> },
+    /// To the mirror: what the source is like now, as far as it was asked for by then. `None`: it is not there (any
+    /// more).
+    Described { to: MirrorId, ask: u64, description: Option<Description> },
 }
 
 /// Packets of one batch for the mirrors of one worker.
@@ -114,6 +116,15 @@ impl Wishes {
     }
 }
 
+/// A sink that a mirror feeds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscriber {
+    /// Peer and line.
+    pub(crate) sink: (usize, usize),
+    /// The question that its route asked.
+    pub(crate) ask: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Mirror {
@@ -122,8 +133,10 @@ pub(crate) struct Mirror {
     pub(crate) worker: usize,
     pub(crate) number: u64,
     pub(crate) description: Option<Description>,
-    /// The sinks it feeds: peer and line.
-    pub(crate) subscribers: Vec<(usize, usize)>,
+    /// The sinks it feeds.
+    pub(crate) subscribers: Vec<Subscriber>,
+    /// Questions for the source so far.
+    pub(crate) asked: u64,
     /// Wishes that are not on their way yet.
     pub(crate) wishes: Wishes,
     stores: Vec<(SourceId, Option<SourceStore>)>,
@@ -137,6 +150,7 @@ impl Mirror {
             number,
             description: None,
             subscribers: Vec::new(),
+            asked: 0,
             wishes: Wishes::default(),
             stores: Vec::new(),
         }
@@ -159,6 +173,14 @@ impl Mirror {
             }
         }
         self.description = Some(description);
+    }
+
+    /// The source is gone, said in answer to question `ask`: takes out the sinks that lose it by that.
+    pub(crate) fn lose(&mut self, ask: u64) -> Vec<Subscriber> {
+        self.description = None;
+        let (lost, left) = self.subscribers.iter().partition(|s| s.ask <= ask);
+        self.subscribers = left;
+        lost
     }
 
     /// Keeps a packet for retransmission.

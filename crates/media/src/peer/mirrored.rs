@@ -10,14 +10,19 @@ pub(crate) struct Mirrored {
     pub(crate) line: usize,
     mid: String,
     pub(crate) to: MirrorId,
+    /// The newest question it asked.
+    pub(crate) ask: u64,
 }
 
 impl Peer {
     /// A line is mirrored from now on; says what the mirror must know, or `None` if there is nothing to mirror.
-    pub(crate) fn add_mirror(&mut self, line: usize, to: MirrorId) -> Option<Description> {
+    pub(crate) fn add_mirror(&mut self, line: usize, to: MirrorId, ask: u64) -> Option<Description> {
         let l = self.lines.get(line)?;
         let description = l.describe()?;
-        self.mirrors.push(Mirrored { line, mid: l.mid.clone(), to });
+        match self.mirrors.iter_mut().find(|m| m.to == to) {
+            Some(known) => known.ask = ask,
+            None => self.mirrors.push(Mirrored { line, mid: l.mid.clone(), to, ask }),
+        }
         Some(description)
     }
 
@@ -30,15 +35,16 @@ impl Peer {
     }
 
     /// What each mirror must know after a negotiation; those whose line is gone are told so, and forgotten.
-    pub(crate) fn describe_mirrors(&mut self) -> Vec<(MirrorId, Option<Description>)> {
+    pub(crate) fn describe_mirrors(&mut self) -> Vec<(MirrorId, u64, Option<Description>)> {
         let lines = &self.lines;
         let mut all = Vec::new();
         self.mirrors.retain_mut(|m| {
             let found = lines.iter().position(|l| l.mid == m.mid);
             let description = found.and_then(|i| lines.get(i)).and_then(Line::describe);
             m.line = found.unwrap_or(m.line);
-            all.push((m.to, description));
-            all.last().is_some_and(|(_, d)| d.is_some())
+            let stays = description.is_some();
+            all.push((m.to, m.ask, description));
+            stays
         });
         all
     }

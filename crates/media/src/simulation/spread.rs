@@ -496,6 +496,53 @@ fn a_route_waits_for_the_source_s_worker_and_the_last_word_counts() {
 }
 
 #[test]
+fn a_route_to_the_next_peer_of_a_handle_outlives_the_end_of_the_last_one() {
+    let mut h = House::new(2, 16_384);
+    (0..2).for_each(|_| _ = h.join(B, video(0, Some(RTX)), video(0, Some(RTX))));
+    let handle = HandleId::from_random(99);
+    let negotiate = || {
+        MediaCommand::Negotiate(Box::new(Negotiation {
+            handle,
+            exchange: None,
+            remote: None,
+            offering: true,
+            restart: false,
+            trickle: false,
+            media: vec![video(0, Some(RTX))],
+            affinity: None,
+            worker: None,
+        }))
+    };
+    let tell = |h: &House, server: usize, message| assert!(h.mailboxes[server].try_send(message).is_none());
+    let route = |h: &House, member: usize| {
+        let (source, sink) = (RouteEnd::new(handle, "0"), h.end(member));
+        tell(h, B, WorkerMessage::RouteFrom { worker: A, source, sink });
+    };
+    let feed = |h: &mut House, from: u16| {
+        for n in from..from + 10 {
+            h.servers[A].0.feed(handle, &frame(7, n, 500), h.now);
+            h.run(MS * 33);
+        }
+    };
+    tell(&h, A, WorkerMessage::Command(negotiate()));
+    (0..2).for_each(|member| route(&h, member));
+    h.run(MS * 20);
+    feed(&mut h, 0);
+    assert_eq!((h.received(0), h.received(1)), (10, 10));
+    // The control task is faster than the source's worker: only one sink is routed to the new peer.
+    h.deaf = vec![A];
+    tell(&h, A, WorkerMessage::Command(MediaCommand::Hangup { handle, reason: "x".to_owned() }));
+    tell(&h, A, WorkerMessage::Command(negotiate()));
+    route(&h, 0);
+    h.run(MS * 20);
+    h.deaf.clear();
+    h.run(MS * 20);
+    feed(&mut h, 30);
+    assert_eq!((h.received(0), h.received(1), h.mirrors()), (20, 10, (1, 1)));
+    h.assert_continuous(0);
+}
+
+#[test]
 fn a_source_that_is_not_there_leaves_nothing_behind() {
     let mut h = house(&[B]);
     let (mut source, sink) = (h.end(0), h.end(1));

@@ -442,8 +442,8 @@ impl Worker {
         }
         self.forget_sinks(key);
         for mirrored in peer.mirrors() {
-            let to = mirrored.to;
-            self.post(to.worker, MirrorMessage::Described { to, description: None });
+            let (to, ask) = (mirrored.to, mirrored.ask);
+            self.post(to.worker, MirrorMessage::Described { to, ask, description: None });
         }
         if !peer.own_sockets().is_empty() {
             self.flush();

@@ -1,7 +1,7 @@
 //! Routes: which sinks a source feeds, on this worker and, through mirrors, on others.
 
 use super::{Worker, WorkerMessage};
-use crate::mirror::{Description, Group, Mirror, MirrorId, MirrorMessage, Parcel};
+use crate::mirror::{Description, Group, Mirror, MirrorId, MirrorMessage, Parcel, Subscriber};
 use crate::peer::{Feeder, Layout};
 use portunus_plugin::media::RouteEnd;
 use std::time::Instant;
@@ -39,15 +39,15 @@ impl Worker {
             return;
         };
         let before = self.disconnect(to);
-        let key = self.mirror_of(worker, source);
+        let key = self.mirror_of(worker, &source);
         if let Some(mirror) = self.mirrors.get_mut(key) {
-            mirror.subscribers.push(to);
-            let layout = mirror.layout();
+            mirror.asked += 1;
+            let (ask, layout) = (mirror.asked, mirror.layout());
+            mirror.subscribers.push(Subscriber { sink: to, ask });
+            // Also of a mirror that is there: it may be one of a source that is gone, and a new one has come.
+            let at = MirrorId { worker: self.index, key, number: mirror.number };
+            self.post(worker, MirrorMessage::Begin { source, to: at, ask });
             self.with_peer(to.0, now, |peer, _| peer.set_source(to.1, (Feeder::Mirror(key), 0), layout));
-            // Before there is a layout the mirror was only asked for, and that brings a keyframe by itself.
-            if layout.is_some() {
-                self.wish_keyframe(key, None);
-            }
         }
         self.end_if_idle(before);
     }
@@ -68,7 +68,7 @@ impl Worker {
             }
             Feeder::Mirror(key) => {
                 if let Some(mirror) = self.mirrors.get_mut(key) {
-                    mirror.subscribers.retain(|s| *s != to);
+                    mirror.subscribers.retain(|s| s.sink != to);
                 }
             }
         }
@@ -77,9 +77,9 @@ impl Worker {
 
     // === our mirrors ===
 
-    /// Our mirror of a source, which may have to be asked for.
-    fn mirror_of(&mut self, worker: usize, source: RouteEnd) -> usize {
-        if let Some(key) = self.by_source.get(&source).copied()
+    /// Our mirror of a source.
+    fn mirror_of(&mut self, worker: usize, source: &RouteEnd) -> usize {
+        if let Some(key) = self.by_source.get(source).copied()
             && self.mirrors.get(key).is_some_and(|m| m.worker == worker)
         {
             return key;
@@ -88,8 +88,6 @@ impl Worker {
         let number = self.mirrors_made;
         let key = self.mirrors.insert(Mirror::new(source.clone(), worker, number));
         self.by_source.insert(source.clone(), key);
-        let to = MirrorId { worker: self.index, key, number };
-        self.post(worker, MirrorMessage::Begin { source, to });
         key
     }
 
@@ -115,7 +113,7 @@ impl Worker {
     pub(super) fn forget_sinks(&mut self, peer: usize) {
         let mut idle = Vec::new();
         for (key, mirror) in &mut self.mirrors {
-            mirror.subscribers.retain(|(p, _)| *p != peer);
+            mirror.subscribers.retain(|s| s.sink.0 != peer);
             if mirror.subscribers.is_empty() {
                 idle.push(Feeder::Mirror(key));
             }
@@ -134,14 +132,15 @@ impl Worker {
         mirror.wishes.add(substream);
     }
 
-    fn on_described(&mut self, to: MirrorId, description: Option<Description>, now: Instant) {
+    fn on_described(&mut self, to: MirrorId, ask: u64, description: Option<Description>, now: Instant) {
         let Some(mirror) = self.mirrors.get_mut(to.key).filter(|m| m.number == to.number) else { return };
         let before = mirror.layout();
         let Some(description) = description else {
-            if let Some(mirror) = self.take_mirror(to.key) {
-                for (peer, line) in mirror.subscribers {
-                    self.with_peer(peer, now, |p, _| p.lose_source(line, Feeder::Mirror(to.key)));
-                }
+            for Subscriber { sink: (peer, line), .. } in mirror.lose(ask) {
+                self.with_peer(peer, now, |p, _| p.lose_source(line, Feeder::Mirror(to.key)));
+            }
+            if self.mirrors.get(to.key).is_some_and(|m| m.subscribers.is_empty()) {
+                self.take_mirror(to.key);
             }
             return;
         };
@@ -165,7 +164,7 @@ impl Worker {
     pub(super) fn subscriber(&self, (feeder, line): (Feeder, usize), n: usize) -> Option<(usize, usize)> {
         match feeder {
             Feeder::Peer(key) => self.peers.get(key)?.subscriber(line, n),
-            Feeder::Mirror(key) => self.mirrors.get(key)?.subscribers.get(n).copied(),
+            Feeder::Mirror(key) => self.mirrors.get(key)?.subscribers.get(n).map(|s| s.sink),
         }
     }
 
@@ -200,7 +199,7 @@ impl Worker {
 
     pub(super) fn on_mirror_message(&mut self, message: MirrorMessage, now: Instant) {
         match message {
-            MirrorMessage::Begin { source, to } => self.begin_mirror(&source, to, now),
+            MirrorMessage::Begin { source, to, ask } => self.begin_mirror(&source, to, ask, now),
             MirrorMessage::End { source, to } => {
                 self.with_handle(source.handle, now, |peer, _| peer.remove_mirror(to));
             }
@@ -213,29 +212,31 @@ impl Worker {
                     });
                 }
             }
-            MirrorMessage::Described { to, description } => self.on_described(to, description, now),
+            MirrorMessage::Described { to, ask, description } => {
+                self.on_described(to, ask, description, now);
+            }
         }
     }
 
-    fn begin_mirror(&mut self, source: &RouteEnd, to: MirrorId, now: Instant) {
+    fn begin_mirror(&mut self, source: &RouteEnd, to: MirrorId, ask: u64, now: Instant) {
         let mut description = None;
         if let Some((key, line)) = self.find_line(source.handle, &source.mid) {
             self.with_peer(key, now, |peer, cx| {
-                description = peer.add_mirror(line, to);
+                description = peer.add_mirror(line, to, ask);
                 peer.request_keyframe(cx, line, None, now);
             });
         }
         if description.is_none() {
             tracing::warn!(source = %source.handle, worker = to.worker, "route from a medium that is not there");
         }
-        self.post(to.worker, MirrorMessage::Described { to, description });
+        self.post(to.worker, MirrorMessage::Described { to, ask, description });
     }
 
     /// Tells the mirrors of a peer what its lines are like now.
     pub(super) fn describe_again(&mut self, key: usize) {
         let descriptions = self.peers.get_mut(key).map(|p| p.describe_mirrors()).unwrap_or_default();
-        for (to, description) in descriptions {
-            self.post(to.worker, MirrorMessage::Described { to, description });
+        for (to, ask, description) in descriptions {
+            self.post(to.worker, MirrorMessage::Described { to, ask, description });
         }
     }
 
