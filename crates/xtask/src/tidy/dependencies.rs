@@ -40,7 +40,7 @@ const RULES: &[Rule] = &[
     pure("sdp", &[], &["rtc-sdp", "thiserror"]),
     pure("rtp", &[], &["bytes", "rtc-rtcp", "thiserror"]),
     pure("srtp", &[], &["aes", "aws-lc-rs", "ctr", "sha1", "thiserror", "zeroize"]),
-    pure("bwe", &[], &["thiserror"]),
+    pure("bwe", &[], &[]),
     pure("mjr", &["rtp"], &["bytes", "serde_json", "thiserror"]),
     pure("plugin", &["api", "rtp", "sdp"], &["serde_json"]),
     pure("core", &["api", "plugin", "sdp"], &["serde_json", "thiserror", "tracing"]),

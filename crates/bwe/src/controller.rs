@@ -1,0 +1,340 @@
+//! The estimate of one receiver's network: what was sent and what was heard of it go in, a bitrate comes out.
+
+use crate::arrival::{ArrivalClock, Grouped, Groups};
+use crate::blind::Blind;
+use crate::loss::LossControl;
+use crate::num::wide;
+use crate::probe::{Probe, Prober};
+use crate::rate::RateControl;
+use crate::sent::{HISTORY, Outcome, SentHistory, Settled};
+use crate::trend::{Trend, Usage};
+use crate::window::{RateWindow, WINDOW_US};
+use crate::{MAX_BITRATE, SAFE_BITRATE, SECOND_US, START_BITRATE, bounded};
+
+/// Without transport-wide feedback for so long the estimate falls.
+pub const FEEDBACK_TIMEOUT_US: u64 = 2 * SECOND_US;
+/// Without receiver reports for so long, where they are all there is, the estimate falls.
+pub const REPORT_TIMEOUT_US: u64 = 8 * SECOND_US;
+/// Transport-wide feedback that was negotiated and does not come, while reports do, is given up.
+const GIVE_UP_US: u64 = 5 * SECOND_US;
+/// While nothing is heard, the estimate is halved once in this time.
+const FALL_EVERY_US: u64 = SECOND_US;
+/// After over-use nothing is probed for so long.
+const CALM_US: u64 = 2 * SECOND_US;
+/// When nothing else is due.
+const IDLE_US: u64 = 500_000;
+/// Before anything is known of the round trip.
+const FIRST_RTT_US: u64 = 100_000;
+const MOST_RTT_US: u64 = 2 * SECOND_US;
+
+/// How a controller begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// The first estimate, bits per second.
+    pub start: u64,
+    /// Transport-wide feedback was negotiated.
+    pub transport_feedback: bool,
+    /// Padding can be sent.
+    pub probing: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { start: START_BITRATE, transport_feedback: true, probing: true }
+    }
+}
+
+/// Estimates what the network towards one receiver carries.
+#[derive(Debug)]
+pub struct Controller {
+    settings: Settings,
+    history: SentHistory,
+    clock: ArrivalClock,
+    groups: Groups,
+    trend: Trend,
+    acked: RateWindow,
+    sent: RateWindow,
+    rate: RateControl,
+    loss: LossControl,
+    prober: Prober,
+    blind: Blind,
+    wanted: u64,
+    rtt_us: u64,
+    /// The first packet that nothing was heard of yet.
+    waiting_us: Option<u64>,
+    feedback_us: Option<u64>,
+    report_us: Option<u64>,
+    first_sent_us: Option<u64>,
+    over_us: Option<u64>,
+    fallen_us: u64,
+    /// Transport-wide feedback is what the estimate is made of.
+    transport: bool,
+}
+
+impl Controller {
+    /// Before the first packet. All memory is taken here.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let start = bounded(settings.start);
+        Self {
+            settings,
+            history: SentHistory::new(),
+            clock: ArrivalClock::default(),
+            groups: Groups::default(),
+            trend: Trend::default(),
+            acked: RateWindow::default(),
+            sent: RateWindow::default(),
+            rate: RateControl::new(start),
+            loss: LossControl::new(start),
+            prober: Prober::new(),
+            blind: Blind::default(),
+            wanted: 0,
+            rtt_us: FIRST_RTT_US,
+            waiting_us: None,
+            feedback_us: None,
+            report_us: None,
+            first_sent_us: None,
+            over_us: None,
+            fallen_us: 0,
+            transport: settings.transport_feedback,
+        }
+    }
+
+    // === in ===
+
+    /// Another negotiation: whether transport-wide feedback comes, and whether padding can be sent.
+    pub fn set_settings(&mut self, settings: Settings) {
+        if self.settings.transport_feedback != settings.transport_feedback {
+            self.transport = settings.transport_feedback;
+        }
+        self.settings = settings;
+    }
+
+    /// What would be sent if the network carried it, bits per second: the reason to probe for more than the
+    /// estimate. 0 for no reason.
+    pub fn set_wanted(&mut self, wanted: u64) {
+        self.wanted = wanted.min(MAX_BITRATE);
+    }
+
+    /// A packet left, padding or not, with this transport-wide number and size on the wire.
+    #[inline]
+    pub fn on_sent(&mut self, number: u16, bytes: usize, now_us: u64) {
+        let marker = self.prober.marker();
+        self.history.record(number, bytes, marker, now_us);
+        let bytes = wide(bytes);
+        self.sent.add(now_us, bytes);
+        if self.waiting_us.is_none() {
+            self.waiting_us = Some(now_us);
+            self.first_sent_us = self.first_sent_us.or(Some(now_us));
+        }
+        if marker != 0 {
+            self.prober.on_sent(bytes, now_us);
+        }
+        if !self.transport {
+            self.blind.on_sent(bytes);
+        }
+    }
+
+    /// Transport-wide feedback: numbers, and when they arrived by the receiver's clock (microseconds modulo 2^24
+    /// times 64 ms), if they did. Results beyond [`HISTORY`] of one call do not count.
+    pub fn on_feedback(&mut self, results: impl IntoIterator<Item = (u16, Option<i64>)>, now_us: u64) {
+        let (mut known, mut over) = (false, false);
+        let mut newest = None;
+        for (number, arrival) in results.into_iter().take(HISTORY) {
+            let Some(settled) = self.history.settle(number, arrival.is_some(), now_us) else { continue };
+            known = true;
+            // A probe may lose packets: that is its result, and no congestion that media caused.
+            if settled.cluster == 0 {
+                match settled.outcome {
+                    Outcome::Lost => self.loss.on_lost(),
+                    Outcome::Received => self.loss.on_received(),
+                    Outcome::Late => self.loss.on_late(),
+                }
+            }
+            if let Some(arrival) = arrival {
+                newest = newest.max(Some(settled.at_us));
+                over |= self.on_arrival(&settled, arrival) == Usage::Over;
+            }
+        }
+        if !known {
+            return;
+        }
+        self.feedback_us = Some(now_us);
+        self.waiting_us = None;
+        self.transport = true;
+        if let Some(sent) = newest {
+            let sample = now_us.saturating_sub(sent).min(MOST_RTT_US);
+            self.rtt_us = (self.rtt_us * 7 + sample) / 8;
+        }
+        self.judge(over, now_us);
+    }
+
+    fn on_arrival(&mut self, settled: &Settled, arrival: i64) -> Usage {
+        let at_us = self.clock.unwrap(arrival);
+        self.acked.add(at_us, settled.bytes);
+        if settled.cluster != 0 {
+            self.prober.on_arrival(settled.cluster, settled.bytes, settled.at_us, at_us);
+            return Usage::Normal;
+        }
+        match self.groups.on_packet(settled.at_us, at_us) {
+            Grouped::Nothing => Usage::Normal,
+            Grouped::Variation(variation) => self.trend.on_variation(variation),
+            Grouped::Jump => {
+                self.trend = Trend::default();
+                self.acked = RateWindow::default();
+                Usage::Normal
+            }
+        }
+    }
+
+    /// What a batch of feedback changes.
+    fn judge(&mut self, over: bool, now_us: u64) {
+        if let Some(shown) = self.prober.poll_result(now_us) {
+            self.rate.raise(shown.rate, now_us);
+            self.loss.raise(shown.rate);
+            if shown.limited {
+                self.rate.correct(shown.rate, self.acked.rate());
+            }
+        }
+        let usage = match self.trend.usage() {
+            Usage::Normal if over => Usage::Over,
+            usage => usage,
+        };
+        let blamed = self.prober.is_blamed(now_us);
+        // What a probe brought through is no reason to grow: its result is.
+        let probed = blamed || self.prober.is_blamed(now_us.saturating_sub(WINDOW_US));
+        if (usage == Usage::Over && blamed) || (usage == Usage::Normal && probed) {
+            self.rate.hold(now_us);
+        } else {
+            self.rate.update(usage, self.acked.rate(), self.rtt_us, now_us);
+            if usage == Usage::Over {
+                self.over_us = Some(now_us);
+                self.prober.cancel(now_us);
+            }
+        }
+        self.loss.update(self.rtt_us, now_us);
+        // Losses alone do not lead far away from what the delay says.
+        self.loss.lower(self.rate.rate() * 5 / 4);
+    }
+
+    /// A report block about one of our video streams: the fraction lost of 256, and the round trip if it is known.
+    pub fn on_receiver_report(&mut self, fraction_lost: u8, rtt_us: Option<u64>, now_us: u64) {
+        self.report_us = Some(now_us);
+        if let Some(rtt) = rtt_us {
+            self.rtt_us = rtt.min(MOST_RTT_US);
+        }
+        if self.transport {
+            return;
+        }
+        self.waiting_us = None;
+        let before = self.loss.rate();
+        self.loss.on_report(fraction_lost, self.rtt_us, now_us);
+        // Nothing but what was sent has shown that it arrives.
+        let limit = self.sent.rate_at(now_us).unwrap_or(0).saturating_mul(3) / 2 + 10_000;
+        self.loss.lower(limit.max(before));
+        self.rate.lower(self.loss.rate());
+    }
+
+    /// The receiver's own estimate (REMB), bits per second.
+    pub fn on_remb(&mut self, rate: u64, now_us: u64) {
+        self.report_us = Some(now_us);
+        self.blind.on_remb(rate, now_us);
+        if !self.transport {
+            self.waiting_us = None;
+            if self.loss.is_low() {
+                let sent = self.sent.rate_at(now_us).unwrap_or(0);
+                self.loss.raise(rate.min(sent.saturating_mul(2)));
+            }
+        }
+    }
+
+    /// Time goes on: call it when [`next_us`](Self::next_us) says so, or oftener.
+    pub fn tick(&mut self, now_us: u64) {
+        self.check_silence(now_us);
+        if !self.settings.probing || self.first_sent_us.is_none() {
+            return;
+        }
+        let calm = self.is_calm(now_us);
+        let estimate = self.estimate(now_us);
+        if !self.transport {
+            self.prober.cancel(now_us);
+            self.blind.plan(estimate, self.wanted, calm, now_us);
+        } else if self.feedback_us.is_some() {
+            self.blind.cancel();
+            let busy = self.acked.rate().is_some_and(|acked| acked * 4 >= estimate * 3);
+            self.prober.plan(estimate, self.wanted, calm, busy, now_us);
+        }
+    }
+
+    fn is_calm(&self, now_us: u64) -> bool {
+        let long_ago = |at: Option<u64>| at.is_none_or(|at| now_us.saturating_sub(at) >= CALM_US);
+        let heard = self.waiting_us.is_none_or(|at| now_us.saturating_sub(at) < self.timeout_us() / 2);
+        heard && self.loss.is_low() && long_ago(self.over_us) && long_ago(self.rate.decreased_us())
+    }
+
+    const fn timeout_us(&self) -> u64 {
+        if self.transport { FEEDBACK_TIMEOUT_US } else { REPORT_TIMEOUT_US }
+    }
+
+    fn check_silence(&mut self, now_us: u64) {
+        let Some(waiting) = self.waiting_us else { return };
+        let silence = now_us.saturating_sub(waiting);
+        if self.transport && silence >= GIVE_UP_US && self.report_us.is_some_and(|at| at > waiting) {
+            self.transport = false;
+            self.waiting_us = Some(now_us);
+            return;
+        }
+        let due = now_us.saturating_sub(self.fallen_us) >= FALL_EVERY_US;
+        let estimate = self.estimate(now_us);
+        if silence >= self.timeout_us() && due && estimate > SAFE_BITRATE {
+            self.fallen_us = now_us;
+            let lower = (estimate / 2).max(SAFE_BITRATE);
+            self.rate.lower(lower);
+            self.loss.lower(lower);
+        }
+    }
+
+    // === out ===
+
+    /// What the network is estimated to carry, bits per second.
+    #[must_use]
+    pub fn estimate(&self, now_us: u64) -> u64 {
+        let own = if self.transport { self.rate.rate().min(self.loss.rate()) } else { self.loss.rate() };
+        bounded(self.blind.remb(now_us).map_or(own, |remb| own.min(remb)))
+    }
+
+    /// Padding that is due now: send at least so much, in packets of any size, each told to
+    /// [`on_sent`](Self::on_sent).
+    pub fn poll_probe(&mut self, now_us: u64) -> Option<Probe> {
+        if !self.settings.probing {
+            return None;
+        }
+        if self.transport {
+            self.prober.poll(self.rtt_us, now_us)
+        } else {
+            let estimate = self.estimate(now_us);
+            self.blind.poll(estimate, self.wanted, now_us)
+        }
+    }
+
+    /// When [`tick`](Self::tick) and [`poll_probe`](Self::poll_probe) are due again.
+    #[must_use]
+    pub fn next_us(&self, now_us: u64) -> u64 {
+        let idle = now_us + IDLE_US;
+        let at = if self.transport { self.prober.next_us(now_us) } else { self.blind.next_us(now_us) };
+        // What is due and cannot begin yet is looked at again soon.
+        if at <= now_us { now_us + IDLE_US / 10 } else { at.min(idle) }
+    }
+
+    /// The bitrate the receiver acknowledged lately, bits per second.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<u64> {
+        self.acked.rate()
+    }
+
+    /// The round trip, microseconds.
+    #[must_use]
+    pub const fn rtt_us(&self) -> u64 {
+        self.rtt_us
+    }
+}
