@@ -21,6 +21,11 @@ const GIVE_UP_US: u64 = 5 * SECOND_US;
 const FALL_EVERY_US: u64 = SECOND_US;
 /// After over-use nothing is probed for so long.
 const CALM_US: u64 = 2 * SECOND_US;
+/// Over-use with so long a queue counts at once,
+const LONG_QUEUE_MS: f64 = 100.0;
+/// with a shorter one when it stays for some time.
+const QUEUE_MS: f64 = 25.0;
+const CONFIRM_US: u64 = 300_000;
 /// When nothing else is due.
 const IDLE_US: u64 = 500_000;
 /// Before anything is known of the round trip.
@@ -66,6 +71,8 @@ pub struct Controller {
     report_us: Option<u64>,
     first_sent_us: Option<u64>,
     over_us: Option<u64>,
+    /// The first sign of over-use that goes on.
+    suspected_us: Option<u64>,
     fallen_us: u64,
     /// Transport-wide feedback is what the estimate is made of.
     transport: bool,
@@ -95,6 +102,7 @@ impl Controller {
             report_us: None,
             first_sent_us: None,
             over_us: None,
+            suspected_us: None,
             fallen_us: 0,
             transport: settings.transport_feedback,
         }
@@ -203,7 +211,8 @@ impl Controller {
         let blamed = self.prober.is_blamed(now_us);
         // What a probe brought through is no reason to grow: its result is.
         let probed = blamed || self.prober.is_blamed(now_us.saturating_sub(WINDOW_US));
-        if (usage == Usage::Over && blamed) || (usage == Usage::Normal && probed) {
+        let confirmed = self.is_confirmed(usage, now_us) && !blamed;
+        if (usage == Usage::Over && !confirmed) || (usage == Usage::Normal && probed) {
             self.rate.hold(now_us);
         } else {
             self.rate.update(usage, self.acked.rate(), self.rtt_us, now_us);
@@ -215,6 +224,18 @@ impl Controller {
         self.loss.update(self.rtt_us, now_us);
         // Losses alone do not lead far away from what the delay says.
         self.loss.lower(self.rate.rate() * 5 / 4);
+    }
+
+    /// A keyframe makes a queue that empties again, and over-use takes the estimate below what is sent, which costs a
+    /// layer: so it counts when the queue is long, or does not go away.
+    fn is_confirmed(&mut self, usage: Usage, now_us: u64) -> bool {
+        if usage != Usage::Over {
+            self.suspected_us = None;
+            return false;
+        }
+        let since = now_us.saturating_sub(*self.suspected_us.get_or_insert(now_us));
+        let queue = self.trend.queue_ms();
+        queue >= LONG_QUEUE_MS || (queue >= QUEUE_MS && since >= CONFIRM_US)
     }
 
     /// A report block about one of our video streams: the fraction lost of 256, and the round trip if it is known.

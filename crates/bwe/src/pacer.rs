@@ -16,6 +16,8 @@ pub struct Pacer {
     rate: u64,
     burst: u64,
     level: u64,
+    /// The level at which the debt is full.
+    most: u64,
     drained_us: u64,
 }
 
@@ -23,7 +25,7 @@ impl Pacer {
     /// An empty bucket.
     #[must_use]
     pub fn new(estimate: u64) -> Self {
-        let mut pacer = Self { rate: 0, burst: 0, level: 0, drained_us: 0 };
+        let mut pacer = Self { rate: 0, burst: 0, level: 0, most: 0, drained_us: 0 };
         pacer.set_estimate(estimate);
         pacer
     }
@@ -33,12 +35,9 @@ impl Pacer {
         let estimate = bounded(estimate);
         self.rate = estimate * DRAIN_PERCENT / 100;
         self.burst = bytes_of(estimate, BURST_US).max(LEAST_BURST);
-        self.level = self.level.min(self.most());
-    }
-
-    /// The debt is bounded by one second.
-    fn most(&self) -> u64 {
-        self.burst + bytes_of(self.rate, SECOND_US)
+        // The debt is bounded by one second.
+        self.most = self.burst + bytes_of(self.rate, SECOND_US);
+        self.level = self.level.min(self.most);
     }
 
     /// Bytes that may leave now.
@@ -52,7 +51,7 @@ impl Pacer {
     #[inline]
     pub fn on_sent(&mut self, bytes: usize, now_us: u64) {
         self.drain(now_us);
-        self.level = self.level.saturating_add(wide(bytes)).min(self.most());
+        self.level = self.level.saturating_add(wide(bytes)).min(self.most);
     }
 
     /// When so many bytes may leave; what is larger than the burst allowance leaves from an empty bucket.
@@ -65,11 +64,14 @@ impl Pacer {
 
     #[inline]
     fn drain(&mut self, now_us: u64) {
+        if now_us <= self.drained_us {
+            return;
+        }
         let gone = bytes_of(self.rate, now_us.saturating_sub(self.drained_us).min(10 * SECOND_US));
         // Less than a byte waits for the next time.
         if gone > 0 || self.level == 0 {
             self.level = self.level.saturating_sub(gone);
-            self.drained_us = self.drained_us.max(now_us);
+            self.drained_us = now_us;
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::num::kilobits;
 use crate::trend::Usage;
-use crate::{SECOND_US, bounded};
+use crate::{MAX_BITRATE, SECOND_US, bounded};
 
 /// What is left of the acknowledged bitrate after over-use, percent.
 const BETA_PERCENT: u64 = 85;
@@ -117,7 +117,7 @@ impl RateControl {
     }
 
     fn decrease(&mut self, acked: Option<u64>, rtt_us: u64, now_us: u64) {
-        let acked = acked.unwrap_or(self.rate);
+        let acked = acked.unwrap_or(self.rate).min(MAX_BITRATE);
         let gap = rtt_us.clamp(REDUCE_LEAST_US, REDUCE_MOST_US);
         let recently = self.decreased_us.is_some_and(|at| now_us.saturating_sub(at) < gap);
         if recently && acked >= self.rate / 2 {
@@ -143,53 +143,56 @@ impl RateControl {
 /// What the network carried whenever it was over-used: near it the rate grows slowly.
 #[derive(Debug, Clone, Default)]
 struct LinkCapacity {
-    /// kbit/s, and the variance relative to it.
-    estimate: Option<(f64, f64)>,
+    known: Option<Capacity>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Capacity {
+    average: u64,
+    /// Of the average in kbit/s, and relative to it.
+    variance: f64,
+}
+
+/// The part of a new sample in the average and in the variance.
+const CAPACITY_PERCENT: u64 = 5;
 const CAPACITY_WEIGHT: f64 = 0.05;
 const LEAST_VARIANCE: f64 = 0.4;
 const MOST_VARIANCE: f64 = 2.5;
 
+impl Capacity {
+    /// Three standard deviations, kbit/s.
+    fn margin(&self) -> f64 {
+        3.0 * (self.variance * kilobits(self.average)).sqrt()
+    }
+}
+
 impl LinkCapacity {
     fn is_known(&self) -> bool {
-        self.estimate.is_some()
+        self.known.is_some()
     }
 
     fn average(&self) -> Option<u64> {
-        // Binary search on integers: there is no conversion of a float that cannot lose its meaning unseen.
-        let (average, _) = self.estimate?;
-        let (mut low, mut high) = (0_u64, u64::from(u32::MAX) / 1000);
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            if kilobits(middle * 1000) <= average { low = middle } else { high = middle - 1 }
-        }
-        Some(low * 1000)
-    }
-
-    fn deviation(average: f64, variance: f64) -> f64 {
-        (variance * average).sqrt()
+        self.known.map(|known| known.average)
     }
 
     fn on_overuse(&mut self, acked: u64) {
         let sample = kilobits(acked);
-        let known = self.estimate.filter(|(a, v)| sample >= a - 3.0 * Self::deviation(*a, *v));
-        let Some((average, variance)) = known else {
-            self.estimate = Some((sample, LEAST_VARIANCE));
+        let Some(known) = self.known.filter(|k| sample >= kilobits(k.average) - k.margin()) else {
+            self.known = Some(Capacity { average: acked, variance: LEAST_VARIANCE });
             return;
         };
-        let error = average - sample;
-        let average = (1.0 - CAPACITY_WEIGHT) * average + CAPACITY_WEIGHT * sample;
-        let norm = average.max(1.0);
-        let variance = (1.0 - CAPACITY_WEIGHT) * variance + CAPACITY_WEIGHT * error * error / norm;
-        self.estimate = Some((average, variance.clamp(LEAST_VARIANCE, MOST_VARIANCE)));
+        let error = kilobits(known.average.abs_diff(acked));
+        let average = ((100 - CAPACITY_PERCENT) * known.average + CAPACITY_PERCENT * acked) / 100;
+        let relative = error * error / kilobits(average).max(1.0);
+        let variance = (1.0 - CAPACITY_WEIGHT) * known.variance + CAPACITY_WEIGHT * relative;
+        self.known = Some(Capacity { average, variance: variance.clamp(LEAST_VARIANCE, MOST_VARIANCE) });
     }
 
     /// So much got through: if that is more than the link was thought to carry, it is another link.
     fn forget_below(&mut self, acked: u64) {
         let sample = kilobits(acked);
-        if self.estimate.is_some_and(|(a, v)| sample > a + 3.0 * Self::deviation(a, v)) {
-            self.estimate = None;
+        if self.known.is_some_and(|k| sample > kilobits(k.average) + k.margin()) {
+            self.known = None;
         }
     }
 }

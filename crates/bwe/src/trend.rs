@@ -20,6 +20,8 @@ const RISE: f64 = 0.0087;
 const FALL: f64 = 0.039;
 /// A trend so far above the threshold is a change of route: the threshold does not follow it.
 const OUTLIER: f64 = 15.0;
+/// The shortest delay is looked for in the last five to ten seconds: clocks drift, routes change.
+const BASE_US: u64 = 5_000_000;
 /// Over-use lasts at least so long before it is one, ms.
 const OVERUSE_MS: f64 = 10.0;
 
@@ -43,6 +45,8 @@ pub(crate) struct Trend {
     next: usize,
     first_us: Option<u64>,
     accumulated: f64,
+    /// The least of it: in this period, in the one before; and when this one began.
+    base: (f64, f64, u64),
     smoothed: f64,
     groups: u8,
     threshold: f64,
@@ -61,6 +65,7 @@ impl Default for Trend {
             next: 0,
             first_us: None,
             accumulated: 0.0,
+            base: (0.0, 0.0, 0),
             smoothed: 0.0,
             groups: 0,
             threshold: FIRST_THRESHOLD,
@@ -83,6 +88,7 @@ impl Trend {
         let delay = millis(variation.arrival_us.saturating_sub(variation.send_us));
         self.groups = self.groups.saturating_add(1).min(MOST_GROUPS);
         self.accumulated += delay;
+        self.note_base(variation.at_us);
         self.smoothed = SMOOTHING * self.smoothed + (1.0 - SMOOTHING) * self.accumulated;
         let at = f64::from(u32::try_from(variation.at_us.saturating_sub(first) / 1000).unwrap_or(u32::MAX));
         if let Some(point) = self.points.get_mut(self.next) {
@@ -93,6 +99,21 @@ impl Trend {
         let slope = if self.len == POINTS { self.slope().unwrap_or(self.previous) } else { 0.0 };
         self.detect(slope, millis(variation.send_us), variation.at_us);
         self.usage
+    }
+
+    /// How much longer than the shortest lately the newest delay was, ms: about the queue.
+    pub(crate) fn queue_ms(&self) -> f64 {
+        self.accumulated - self.base.0.min(self.base.1)
+    }
+
+    fn note_base(&mut self, at_us: u64) {
+        let (least, _, since) = self.base;
+        if at_us.saturating_sub(since) >= BASE_US {
+            self.base =
+                (self.accumulated, if since == 0 { least.min(self.accumulated) } else { least }, at_us);
+        } else {
+            self.base.0 = least.min(self.accumulated);
+        }
     }
 
     /// Least squares; `None` if all points stand at one time.

@@ -300,3 +300,80 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn distance_jitter_and_queues_of_other_lengths_change_little() {
+    for (delay_ms, jitter_ms, queue) in [
+        (5, 0, 15_000),
+        (5, 2, 300_000),
+        (20, 10, 60_000),
+        (20, 20, 60_000),
+        (60, 5, 15_000),
+        (100, 10, 60_000),
+        (150, 30, 100_000),
+        (20, 0, 300_000),
+    ] {
+        for seed in 1..=5 {
+            let mut link = Link::new(5_000_000, seed);
+            (link.delay_us, link.jitter_us, link.queue_bytes) = (delay_ms * 1000, jitter_ms * 1000, queue);
+            link.loss_permille = 5;
+            let mut clients = [Client::new(Source::Layers, seed)];
+            run(&mut link, &mut clients, 0, 80, |link, now| match now / 1000 {
+                30_000 => link.set_capacity(400_000, now),
+                60_000 => link.set_capacity(5_000_000, now),
+                _ => {}
+            });
+            let samples = &clients[0].samples;
+            let first = reached(samples, 0, |l| l == 2);
+            let (down, up) = (reached(samples, 30, |l| l == 0), reached(samples, 60, |l| l == 2));
+            let queue_ms = percentile(&between(samples, 36, 60), 95, |s| s.queue_us) / 1000;
+            let switches = |from, to| {
+                between(samples, from, to).windows(2).filter(|w| w[0].spatial != w[1].spatial).count()
+            };
+            let (wide, narrow) = (switches(5, 30), switches(36, 60));
+            println!(
+                "{delay_ms}+{jitter_ms} ms, {queue} B, {seed}: top {first}, down {down}, up {up}, queue {queue_ms}, switches {wide} {narrow}"
+            );
+            assert!(first < 4_000 && down < 3_000 && up < 10_000 && queue_ms < 100);
+            assert!(wide <= 2 && narrow <= 2, "it does not flap");
+        }
+    }
+}
+
+/// Links whose capacity lies next to what a layer takes.
+#[test]
+fn no_capacity_makes_it_flap_all_the_time() {
+    for (capacity, seed) in (100..=2_000).step_by(50).flat_map(|c| [(c, 1), (c, 2), (c, 3)]) {
+        let mut link = Link::new(capacity * 1000, seed);
+        link.jitter_us = 3_000;
+        let mut clients = [Client::new(Source::Layers, seed)];
+        run(&mut link, &mut clients, 0, 120, still);
+        let late = between(&clients[0].samples, 20, 120);
+        let switches = late.windows(2).filter(|w| w[0].spatial != w[1].spatial).count();
+        let queue = percentile(&late, 95, |s| s.queue_us) / 1000;
+        let mean = late.iter().map(|s| u64::from(s.spatial)).sum::<u64>() * 100 / late.len() as u64;
+        println!(
+            "{capacity} kbit/s, seed {seed}: {switches} switches, mean layer {mean} %, queue p95 {queue} ms"
+        );
+        // At worst a step up fails each time that its hold is over.
+        assert!(switches <= 20 && (capacity < 250 || queue < 100));
+    }
+}
+
+#[test]
+fn two_receivers_of_layers_share_without_flapping() {
+    for seed in 1..=10 {
+        let mut link = Link::new(1_400_000, seed);
+        link.jitter_us = 3_000;
+        let mut clients = [Client::new(Source::Layers, seed), Client::new(Source::Layers, seed + 101)];
+        run(&mut link, &mut clients, 0, 120, still);
+        for c in &clients {
+            let late = between(&c.samples, 20, 120);
+            let switches = late.windows(2).filter(|w| w[0].spatial != w[1].spatial).count();
+            let queue = percentile(&late, 95, |s| s.queue_us) / 1000;
+            let mean = late.iter().map(|s| u64::from(s.spatial)).sum::<u64>() * 100 / late.len() as u64;
+            println!("seed {seed}: {switches} switches in 100 s, mean layer {mean} %, queue p95 {queue} ms");
+            assert!(switches <= 4 && mean > 80 && queue < 100);
+        }
+    }
+}
