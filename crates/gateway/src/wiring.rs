@@ -7,10 +7,11 @@ use portunus_media::certificate::KeyKind;
 use portunus_media::{Certificate, Engine};
 use portunus_plugin::{HandleId, MediaEvent, Plugin};
 use portunus_plugin_echotest::EchoTest;
+use portunus_plugin_videoroom::VideoRoom;
 use portunus_transport as transport;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tokio::sync::mpsc;
 
 /// What we were built from, if the build says so.
@@ -192,8 +193,32 @@ fn transports(settings: &Settings) -> Vec<ModuleInfo> {
 
 /// The plugins, in the order in which `info` lists them.
 pub(crate) fn plugins(settings: &Settings) -> Vec<Box<dyn Plugin>> {
-    let echotest: Box<dyn Plugin> = Box::new(EchoTest::new(settings.echotest.events));
-    [settings.echotest.enabled.then_some(echotest)].into_iter().flatten().collect()
+    let echotest = || -> Box<dyn Plugin> { Box::new(EchoTest::new(settings.echotest.events)) };
+    let videoroom = || -> Box<dyn Plugin> { Box::new(videoroom(settings)) };
+    let echotest = settings.echotest.enabled.then(echotest);
+    let videoroom = settings.videoroom.enabled.then(videoroom);
+    echotest.into_iter().chain(videoroom).collect()
+}
+
+/// The video room plugin with the rooms of its file. As with Janus, a room that cannot be is left out.
+fn videoroom(settings: &Settings) -> VideoRoom {
+    let (wanted, general) = (&settings.videoroom, &settings.general);
+    let expose = |secret: &Option<settings::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
+    let own = portunus_plugin_videoroom::Settings {
+        admin_key: expose(&wanted.admin_key),
+        lock_rtp_forward: wanted.lock_rtp_forward,
+        events: wanted.events,
+        string_ids: wanted.string_ids,
+        automatic_layers: wanted.automatic_layers,
+        token_secret: expose(&general.token_auth_secret).filter(|_| general.token_auth),
+    };
+    let mut plugin = VideoRoom::new(own, random());
+    for room in &wanted.rooms {
+        if let Err(reason) = plugin.add_room(&room.id, &room.settings, Instant::now()) {
+            tracing::error!(room = room.id, reason, "a room of janus.plugin.videoroom.jcfg is left out");
+        }
+    }
+    plugin
 }
 
 /// Random bits nobody can guess: a session's id is what keeps strangers out of it.
@@ -388,8 +413,14 @@ mod tests {
 
     #[test]
     fn a_disabled_plugin_is_not_there() {
-        assert_eq!(plugins(&settings(&[])).len(), 1);
-        assert!(plugins(&settings(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_echotest.so")])).is_empty());
+        let packages = |variables: &[(&str, &str)]| {
+            let plugins = plugins(&settings(variables));
+            plugins.iter().map(|p| p.about().package).collect::<Vec<_>>()
+        };
+        let (echo, room) = ("janus.plugin.echotest", "janus.plugin.videoroom");
+        assert_eq!(packages(&[]), [echo, room]);
+        assert_eq!(packages(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_echotest.so")]), [room]);
+        assert_eq!(packages(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_videoroom.so")]), [echo]);
     }
 
     #[test]

@@ -77,7 +77,6 @@ pub(crate) struct Settings {
     /// The echo test plugin.
     pub(crate) echotest: EchotestSettings,
     /// The VideoRoom plugin.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`wiring` hands it to the plugin, once that is there"))]
     pub(crate) videoroom: VideoroomSettings,
 }
 

@@ -13,7 +13,6 @@ use super::values::secret;
 
 /// The VideoRoom plugin.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(test), expect(dead_code, reason = "`wiring` hands it to the plugin, once that is there"))]
 pub(crate) struct VideoroomSettings {
     /// It is there (`plugins.disable` does not name it).
     pub(crate) enabled: bool,

@@ -51,10 +51,7 @@ impl VideoRoom {
         let permanent = flag(o, "permanent") == Some(true);
         let stored = config.stored();
         self.open_room(id.clone(), config, cx.now());
-        if let (Some(texts), Some(room)) = (allowed, self.rooms.get_mut(&id)) {
-            room.check_allowed = true;
-            room.allowed = texts.into_iter().collect();
-        }
+        self.allow_only(&id, allowed);
         if permanent {
             let ticket = self.store(cx, &id, Some(stored), Pending::Create(id.clone()));
             return Ok(Done::Later(ticket));
@@ -73,8 +70,21 @@ impl VideoRoom {
         if self.rooms.contains_key(&id) {
             return Err(Refusal::new(code::ROOM_EXISTS, format!("Room {id} already exists")));
         }
-        self.open_room(id, config, now);
+        let allowed = match o.contains_key("allowed") {
+            true => Some(Room::allowed_texts(o)?),
+            false => None,
+        };
+        self.open_room(id.clone(), config, now);
+        self.allow_only(&id, allowed);
         Ok(())
+    }
+
+    /// From now on only these may join as publishers, if there is a list.
+    fn allow_only(&mut self, id: &Id, allowed: Option<Vec<String>>) {
+        if let (Some(texts), Some(room)) = (allowed, self.rooms.get_mut(id)) {
+            room.check_allowed = true;
+            room.allowed = texts.into_iter().collect();
+        }
     }
 
     fn open_room(&mut self, id: Id, mut config: Config, now: Instant) {
