@@ -160,9 +160,9 @@ fn id_of(reader: &Reader<'_>, setting: &Setting, string_ids: bool) -> Option<Str
             let number = id.parse::<u64>().ok().filter(|number| *number > 0);
             if number.is_none() {
                 let message = format!(
-                    "`{name}` is no room: its id must be a positive number, or any text with `general.string_ids = true`"
+                    "`{name}` is left out: its id must be a positive number, or any text with `general.string_ids = true`"
                 );
-                say(Severity::Error, Kind::BadValue, message);
+                say(Severity::Warning, Kind::BadValue, message);
             }
             number.map(|number| number.to_string())
         }

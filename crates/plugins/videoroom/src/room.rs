@@ -119,8 +119,9 @@ impl Config {
         Ok(Self {
             description: non_empty("description").unwrap_or_else(|| format!("Room {id}")),
             is_private: on("is_private", false),
-            secret: non_empty("secret"),
-            pin: non_empty("pin"),
+            // An empty one is one, too: Janus asks for it.
+            secret: text(o, "secret"),
+            pin: text(o, "pin"),
             require_pvtid: on("require_pvtid", false),
             signed_tokens: on("signed_tokens", false),
             require_e2ee: on("require_e2ee", false),

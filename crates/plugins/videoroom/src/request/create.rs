@@ -3,7 +3,7 @@
 use super::Done;
 use crate::body::{check_secret, flag};
 use crate::error::{Refusal, code};
-use crate::id::Id;
+use crate::id::{Id, IdKind};
 use crate::publisher::{Format, Publisher, Stream};
 use crate::room::{Config, Room, check_types};
 use crate::{Answer, PACKAGE, VideoRoom};
@@ -97,7 +97,8 @@ impl VideoRoom {
         }
         let mut room = Room::new(id.clone(), config, now);
         if room.config.dummy_publisher {
-            let feed = self.ids().make(&mut self.random);
+            let number = IdKind::Numbers.make(&mut self.random);
+            let feed = self.ids().parse(&number.to_string()).unwrap_or(number);
             room.dummy = Some(Box::new(dummy(&room, feed)));
         }
         tracing::info!(room = %id, "room created");

@@ -51,6 +51,7 @@ impl VideoRoom {
 
     /// Signed room tokens: realm is the package, the room a descriptor.
     fn check_token(&self, cx: &Cx, o: &Object, id: &Id) -> Answer {
+        check(o, &[("token", Kind::String, false)])?;
         let token = o.get("token").and_then(Value::as_str).unwrap_or_default();
         let secret = self.settings.token_secret.as_deref().unwrap_or_default();
         let signed = SignedToken::verify(token, secret, PACKAGE, cx.unix().as_secs());

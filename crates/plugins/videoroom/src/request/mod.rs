@@ -215,7 +215,7 @@ impl VideoRoom {
     /// The same for the requests where Janus takes whatever stands for the id: anything but a number is 0 there.
     pub(crate) fn lenient_room_with_secret(&self, o: &Object) -> Answer<&Room> {
         let id = match (self.ids(), o.get("room")) {
-            (IdKind::Numbers, room) => Id::Number(room.and_then(Value::as_u64).unwrap_or(0)),
+            (IdKind::Numbers, room) => Id::Number(room.and_then(lenient_number).unwrap_or(0)),
             (IdKind::Texts, _) => self.room_id(o)?,
         };
         let room = self.rooms.get(&id).ok_or_else(|| no_such_room(&id))?;
@@ -228,6 +228,11 @@ impl VideoRoom {
         let id = self.room_id(o)?;
         self.rooms.get(&id).ok_or_else(|| no_such_room(&id))
     }
+}
+
+/// A negative number as Janus reads it: the unsigned one with the same bits.
+fn lenient_number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_i64().map(i64::cast_unsigned))
 }
 
 fn kicked() -> Refusal {

@@ -1,6 +1,6 @@
 //! Recording, RTP forwarding and remote publishers: their requests are checked, and what is not there says so.
 
-use crate::body::{check, check_secret};
+use crate::body::{check, check_secret, flag, list};
 use crate::error::{Refusal, code};
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object, Value, json};
@@ -9,7 +9,11 @@ impl VideoRoom {
     pub(super) fn enable_recording(&self, o: &Object) -> Answer<Value> {
         check(o, &[("secret", Kind::String, false), ("record", Kind::Boolean, true)])?;
         self.lenient_room_with_secret(o)?;
-        Err(Refusal::not_built("Recording"))
+        match flag(o, "record") {
+            Some(true) => Err(Refusal::not_built("Recording")),
+            // Nothing is recorded: that is so already.
+            _ => Ok(json!({ "videoroom": "success", "record": false })),
+        }
     }
 
     pub(super) fn list_forwarders(&self, o: &Object) -> Answer<Value> {
@@ -58,13 +62,20 @@ impl VideoRoom {
 
     pub(super) fn remote_publishers(&self, o: &Object, request: &str) -> Answer<Value> {
         match request {
-            "publish_remotely" | "unpublish_remotely" => {
+            "publish_remotely" => {
+                check(o, &[("remote_id", Kind::String, true), ("host", Kind::String, true)])?;
+                self.required_id(o, "publisher_id")?;
+            }
+            "unpublish_remotely" => {
                 check(o, &[("remote_id", Kind::String, true)])?;
                 self.required_id(o, "publisher_id")?;
             }
             "add_remote_publisher" => {
                 self.room_id(o)?;
                 check(o, &[("streams", Kind::Array, true)])?;
+                if list(o, "streams").is_empty() {
+                    return Err(Refusal::invalid("Invalid element value (streams can't be empty)"));
+                }
             }
             _ => {
                 self.room_id(o)?;
