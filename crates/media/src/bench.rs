@@ -6,7 +6,7 @@ use crate::dtls::{DtlsConfig, DtlsSettings, SrtpKeys};
 use crate::egress::{Link, Path};
 use crate::settings::Settings;
 use crate::socket::{Message, ReceiveBatch, SLOT, SendBatch, UdpSocket, Waker, thread_cpu_time};
-use crate::worker::{Start, Worker};
+use crate::worker::{Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, RouteEnd};
 use portunus_sdp::Negotiated;
@@ -26,6 +26,11 @@ pub fn cpu_time() -> Duration {
 pub struct Forwarding {
     worker: Worker,
     publisher: Path,
+    frames: Frames,
+}
+
+/// A publisher's sealed frames.
+struct Frames {
     sealer: Sealer,
     slots: Vec<[u8; SLOT]>,
     lengths: Vec<usize>,
@@ -42,25 +47,41 @@ impl Forwarding {
     /// # Errors
     /// A socket could not be opened.
     pub fn new(media: &Negotiated, profile: Profile, payload: usize, to: &[SocketAddr]) -> io::Result<Self> {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+        Ok(Self::among(media, profile, payload, nobody, to)?.0)
+    }
+
+    /// With a publisher at this address; also the worker's own address and what it is told things by.
+    fn among(
+        media: &Negotiated,
+        profile: Profile,
+        payload: usize,
+        publisher: SocketAddr,
+        to: &[SocketAddr],
+    ) -> io::Result<(Self, SocketAddr, Mailbox)> {
         let now = Instant::now();
         let certificate =
             Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).map_err(io::Error::other)?;
         let dtls = DtlsConfig::new(&certificate, DtlsSettings::default()).map_err(io::Error::other)?;
-        let (_, inbox) = sync_channel(1);
+        let (mailbox, inbox) = sync_channel(1);
+        let waker = Arc::new(Waker::new()?);
+        let mailbox = Mailbox::new(mailbox, Arc::clone(&waker));
+        let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false, None)?;
+        let local = socket.local();
         let mut worker = Worker::new(Start {
             index: 0,
             settings: Arc::new(Settings::new(certificate)),
             dtls,
-            sockets: vec![UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false, None)?],
+            sockets: vec![socket],
             listeners: Vec::new(),
             inbox,
-            waker: Arc::new(Waker::new()?),
+            waker,
             others: Vec::new(),
             local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             events: Box::new(|_, _| Ok(())),
         })?;
-        let publisher = Path { link: Link::Udp(0), remote: SocketAddr::from(([127, 0, 0, 1], 9)) };
+        let publisher = Path { link: Link::Udp(0), remote: publisher };
         let keys = |n: usize| -> io::Result<SrtpKeys> {
             let key = |salt: u8| master(profile, n, salt);
             Ok(SrtpKeys { profile, local: key(1)?, remote: key(2)? })
@@ -74,9 +95,7 @@ impl Forwarding {
             let sink = RouteEnd::new(handle(i + 1), media.mid.clone());
             worker.bench_command(MediaCommand::Route { source, sink }, now);
         }
-        Ok(Self {
-            worker,
-            publisher,
+        let frames = Frames {
             sealer: Sealer::new(master(profile, 0, 2)?).map_err(io::Error::other)?,
             slots: Vec::new(),
             lengths: Vec::new(),
@@ -84,11 +103,30 @@ impl Forwarding {
             timestamp: 0,
             payload_type: media.payloads.first().map_or(96, |p| p.pt),
             payload,
-        })
+        };
+        Ok((Self { worker, publisher, frames }, local, mailbox))
     }
 
     /// Prepares a frame of `packets` sealed packets of the publisher.
     pub fn prepare(&mut self, ssrc: u32, packets: usize) {
+        self.frames.prepare(ssrc, packets);
+    }
+
+    /// Datagrams so far that left in a call together with others.
+    pub fn calls_saved(&self) -> u64 {
+        self.worker.calls_saved()
+    }
+
+    /// Forwards the prepared frame; returns how many packets left.
+    pub fn forward(&mut self, send: bool) -> u64 {
+        let Frames { slots, lengths, .. } = &mut self.frames;
+        let slots = slots.get_mut(..lengths.len()).unwrap_or_default();
+        self.worker.bench_batch(slots, lengths, self.publisher, Instant::now(), send)
+    }
+}
+
+impl Frames {
+    fn prepare(&mut self, ssrc: u32, packets: usize) {
         self.lengths.clear();
         self.timestamp = self.timestamp.wrapping_add(3000);
         while self.slots.len() < packets {
@@ -111,18 +149,65 @@ impl Forwarding {
             self.sequence = self.sequence.wrapping_add(1);
         }
     }
+}
 
-    /// Datagrams so far that left in a call together with others.
-    pub fn calls_saved(&self) -> u64 {
-        self.worker.calls_saved()
-    }
+/// What a worker spent on frames that came over a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Live {
+    /// CPU time of its thread.
+    pub cpu: Duration,
+    /// Packets sent.
+    pub packets: u64,
+    /// Those that left in a call together with others.
+    pub calls_saved: u64,
+}
 
-    /// Forwards the prepared frame; returns how many packets left.
-    pub fn forward(&mut self, send: bool) -> u64 {
-        let n = self.lengths.len();
-        let slots = self.slots.get_mut(..n).unwrap_or_default();
-        self.worker.bench_batch(slots, &self.lengths, self.publisher, Instant::now(), send)
+/// Publishes frames in real time to a worker that runs as ever: so many packets in each, so far apart from each other;
+/// so many frames, one after this time.
+///
+/// # Errors
+/// A socket could not be opened, or a thread not started.
+pub fn publish_live(
+    media: &Negotiated,
+    payload: usize,
+    receivers: &mut Receivers,
+    ssrc: u32,
+    (packets, apart): (usize, Duration),
+    (frames, every): (usize, Duration),
+) -> io::Result<Live> {
+    let socket = std::net::UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let (to, profile) = (receivers.addresses(), Profile::AeadAes128Gcm);
+    let (path, server, mailbox) = Forwarding::among(media, profile, payload, socket.local_addr()?, &to)?;
+    // The worker goes to a thread of its own; what prepares the frames stays here.
+    let Forwarding { mut worker, frames: mut source, .. } = path;
+    let thread = std::thread::Builder::new().spawn(move || {
+        let before = cpu_time();
+        let (packets, calls_saved) = worker.bench_run();
+        Live { cpu: cpu_time() - before, packets, calls_saved }
+    })?;
+    let wait_until = |at: Instant| {
+        while let Some(left) = at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if left > Duration::from_millis(2) {
+                std::thread::sleep(left / 2)
+            } else {
+                std::hint::spin_loop()
+            }
+        }
+    };
+    let mut next = Instant::now();
+    for _ in 0..frames {
+        source.prepare(ssrc, packets);
+        wait_until(next);
+        for (i, (slot, len)) in source.slots.iter().zip(&source.lengths).enumerate() {
+            wait_until(next + apart * u32::try_from(i).unwrap_or(0));
+            socket.send_to(slot.get(..*len).unwrap_or_default(), server)?;
+        }
+        next += every;
+        wait_until(next - every / 2);
+        receivers.drain();
     }
+    mailbox.send(WorkerMessage::Stop);
+    thread.join().map_err(|_| io::Error::other("the worker panicked"))
 }
 
 fn master(profile: Profile, n: usize, salt: u8) -> io::Result<MasterKey> {

@@ -60,6 +60,12 @@ impl Worker {
         n
     }
 
+    /// Works as ever until told to stop; returns packets sent, and those that left in a call together with others.
+    pub(crate) fn bench_run(&mut self) -> (u64, u64) {
+        self.run_until_stopped();
+        (self.sent.packets, self.sent.calls_saved)
+    }
+
     /// Carries out a command.
     pub(crate) fn bench_command(&mut self, command: MediaCommand, now: Instant) {
         self.on_command(command, now);

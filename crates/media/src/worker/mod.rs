@@ -244,6 +244,11 @@ impl Worker {
 
     /// Works until told to stop.
     pub(crate) fn run(mut self) {
+        self.run_until_stopped();
+        self.close_all(Instant::now());
+    }
+
+    fn run_until_stopped(&mut self) {
         let mut ready = Vec::with_capacity(64);
         let mut housekeeping = Instant::now();
         while !self.stopping {
@@ -266,7 +271,6 @@ impl Worker {
             self.send_posts();
             self.flush_events();
         }
-        self.close_all(Instant::now());
     }
 
     fn sleep(&self, now: Instant, housekeeping: Instant) -> Duration {
