@@ -64,7 +64,8 @@ impl Layers {
         };
         let automatic = automatic && !self.pinned;
         let target = LayerTarget { spatial, temporal, fallback: self.fallback, automatic };
-        let layered = stream.simulcast || stream.svc || self.pinned;
+        let video = stream.kind == portunus_sdp::MediaKind::Video;
+        let layered = stream.simulcast || stream.svc || (self.pinned && video);
         (layered && self.told.replace(target) != Some(target)).then_some(target)
     }
 

@@ -221,14 +221,14 @@ impl Publisher {
 
     /// Tells the media engine whose level is of interest.
     pub(crate) fn watch(&self, cx: &mut Cx, config: &Config) {
-        let Some(handle) = self.handle else { return };
+        let Some(handle) = self.handle.filter(|_| config.audiolevel_event) else { return };
         let audible = |s: &&Stream| s.kind == MediaKind::Audio && s.format.audio_level.is_some();
         for stream in self.streams.iter().filter(audible) {
-            let watch = config.audiolevel_event.then(|| AudioWatch {
+            let watch = AudioWatch {
                 packets: self.audio_active_packets.unwrap_or(config.audio_active_packets),
                 level: self.audio_level_average.unwrap_or(config.audio_level_average),
-            });
-            cx.watch_audio(RouteEnd::new(handle, &stream.mid), watch);
+            };
+            cx.watch_audio(RouteEnd::new(handle, &stream.mid), Some(watch));
         }
     }
 

@@ -1,1 +1,0 @@
-//! Tests of the plugin as a whole.
