@@ -1,6 +1,6 @@
 //! What a forwarded packet costs when a frame's packets come one by one, as from a network: CPU time of a worker that
 //! runs as ever, with its waits and its reads, per packet it sent. Means over several runs, and the share of packets
-//! that left in a call together with others.
+//! that left in a call together with others. Then the same with a room that is spread over several workers.
 //!
 //! Run: `cargo run --release -p portunus-benches --bin frames [packets per frame]`
 
@@ -22,20 +22,33 @@ fn main() -> anyhow::Result<()> {
     for subscribers in [1, 10, 100] {
         print!("{subscribers:4} subscribers:");
         for micros in [0, 50, 100, 200] {
-            let apart = Duration::from_micros(micros);
-            let (mut cpu, mut sent, mut saved) = (Duration::ZERO, 0, 0);
-            for _ in 0..RUNS {
-                let mut receivers = Receivers::new(subscribers)?;
-                let run =
-                    publish_live(&video(), PAYLOAD, &mut receivers, SSRC, (packets, apart), (FRAMES, EVERY))?;
-                cpu += run.cpu;
-                sent += run.packets.max(1);
-                saved += run.calls_saved;
-            }
-            let cost = cpu.as_nanos() as f64 / sent as f64;
-            print!("  {micros:3} us apart {cost:6.0} ({:.2})", saved as f64 / sent as f64);
+            let [cost, together, _] = measure(subscribers, 1, packets, Duration::from_micros(micros))?;
+            print!("  {micros:3} us apart {cost:6.0} ({together:.2})");
         }
         println!();
     }
+    println!("100 subscribers on several workers, and the share of the packets that the first one sent");
+    for workers in [1, 2, 4] {
+        let [cost, together, first] = measure(100, workers, packets, Duration::from_micros(50))?;
+        println!("{workers:4} workers: {cost:6.0} ({together:.2}) {first:.2}");
+    }
     Ok(())
+}
+
+/// CPU time per packet in ns, the share that left together with others, and the first worker's share.
+fn measure(subscribers: usize, workers: usize, packets: usize, apart: Duration) -> anyhow::Result<[f64; 3]> {
+    let (mut cpu, mut sent, mut saved, mut first) = (Duration::ZERO, 0, 0, 0);
+    for _ in 0..RUNS {
+        let mut receivers = Receivers::new(subscribers)?;
+        let frame = (packets, apart);
+        let all = publish_live(&video(), PAYLOAD, workers, &mut receivers, SSRC, frame, (FRAMES, EVERY))?;
+        first += all.first().map_or(0, |live| live.packets);
+        for live in all {
+            cpu += live.cpu;
+            sent += live.packets;
+            saved += live.calls_saved;
+        }
+    }
+    let sent = sent.max(1) as f64;
+    Ok([cpu.as_nanos() as f64 / sent, saved as f64 / sent, first as f64 / sent])
 }

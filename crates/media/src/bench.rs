@@ -1,6 +1,10 @@
 //! The forwarding path as the benchmarks drive it: a real worker whose peers were put in place without ICE and
 //! DTLS. Only built with the feature `bench`.
 
+mod live;
+
+pub use live::{Live, publish_live};
+
 use crate::certificate::{Certificate, KeyKind};
 use crate::dtls::{DtlsConfig, DtlsSettings, SrtpKeys};
 use crate::egress::{Link, Path};
@@ -14,7 +18,7 @@ use portunus_srtp::{MasterKey, Profile, Sealer};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
 /// CPU time of this thread.
@@ -47,64 +51,17 @@ impl Forwarding {
     /// # Errors
     /// A socket could not be opened.
     pub fn new(media: &Negotiated, profile: Profile, payload: usize, to: &[SocketAddr]) -> io::Result<Self> {
-        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
-        Ok(Self::among(media, profile, payload, nobody, to)?.0)
-    }
-
-    /// With a publisher at this address; also the worker's own address and what it is told things by.
-    fn among(
-        media: &Negotiated,
-        profile: Profile,
-        payload: usize,
-        publisher: SocketAddr,
-        to: &[SocketAddr],
-    ) -> io::Result<(Self, SocketAddr, Mailbox)> {
         let now = Instant::now();
-        let certificate =
-            Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).map_err(io::Error::other)?;
-        let dtls = DtlsConfig::new(&certificate, DtlsSettings::default()).map_err(io::Error::other)?;
-        let (mailbox, inbox) = sync_channel(1);
-        let waker = Arc::new(Waker::new()?);
-        let mailbox = Mailbox::new(mailbox, Arc::clone(&waker));
-        let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false, None)?;
-        let local = socket.local();
-        let mut worker = Worker::new(Start {
-            index: 0,
-            settings: Arc::new(Settings::new(certificate)),
-            dtls,
-            sockets: vec![socket],
-            listeners: Vec::new(),
-            inbox,
-            waker,
-            others: Vec::new(),
-            local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-            sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            events: Box::new(|_, _| Ok(())),
-        })?;
-        let publisher = Path { link: Link::Udp(0), remote: publisher };
-        let keys = |n: usize| -> io::Result<SrtpKeys> {
-            let key = |salt: u8| master(profile, n, salt);
-            Ok(SrtpKeys { profile, local: key(1)?, remote: key(2)? })
-        };
-        let handle = |n: usize| HandleId::from_random(u64::try_from(n).unwrap_or(0) + 1);
-        worker.bench_peer(handle(0), std::slice::from_ref(media), keys(0)?, publisher, now);
+        let (_, inbox) = sync_channel(1);
+        let (mut worker, _) = worker(0, inbox, Arc::new(Waker::new()?), Vec::new())?;
+        let publisher = SocketAddr::from(([127, 0, 0, 1], 9));
+        let publisher = add_peer(&mut worker, media, profile, 0, publisher, now)?;
         for (i, remote) in to.iter().enumerate() {
-            let path = Path { link: Link::Udp(0), remote: *remote };
-            worker.bench_peer(handle(i + 1), std::slice::from_ref(media), keys(i + 1)?, path, now);
-            let source = RouteEnd::new(handle(0), media.mid.clone());
-            let sink = RouteEnd::new(handle(i + 1), media.mid.clone());
+            add_peer(&mut worker, media, profile, i + 1, *remote, now)?;
+            let (source, sink) = (end(media, 0), end(media, i + 1));
             worker.bench_command(MediaCommand::Route { source, sink }, now);
         }
-        let frames = Frames {
-            sealer: Sealer::new(master(profile, 0, 2)?).map_err(io::Error::other)?,
-            slots: Vec::new(),
-            lengths: Vec::new(),
-            sequence: 1,
-            timestamp: 0,
-            payload_type: media.payloads.first().map_or(96, |p| p.pt),
-            payload,
-        };
-        Ok((Self { worker, publisher, frames }, local, mailbox))
+        Ok(Self { worker, publisher, frames: Frames::new(media, profile, payload)? })
     }
 
     /// Prepares a frame of `packets` sealed packets of the publisher.
@@ -125,7 +82,70 @@ impl Forwarding {
     }
 }
 
+fn worker(
+    index: usize,
+    inbox: Receiver<WorkerMessage>,
+    waker: Arc<Waker>,
+    others: Vec<Mailbox>,
+) -> io::Result<(Worker, SocketAddr)> {
+    let certificate =
+        Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).map_err(io::Error::other)?;
+    let dtls = DtlsConfig::new(&certificate, DtlsSettings::default()).map_err(io::Error::other)?;
+    let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false, None)?;
+    let local = socket.local();
+    let worker = Worker::new(Start {
+        index,
+        settings: Arc::new(Settings::new(certificate)),
+        dtls,
+        sockets: vec![socket],
+        listeners: Vec::new(),
+        inbox,
+        waker,
+        others,
+        local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        events: Box::new(|_, _| Ok(())),
+    })?;
+    Ok((worker, local))
+}
+
+/// A peer that is up, reached at `remote`. Number 0 is the publisher.
+fn add_peer(
+    worker: &mut Worker,
+    media: &Negotiated,
+    profile: Profile,
+    n: usize,
+    remote: SocketAddr,
+    now: Instant,
+) -> io::Result<Path> {
+    let keys = SrtpKeys { profile, local: master(profile, n, 1)?, remote: master(profile, n, 2)? };
+    let path = Path { link: Link::Udp(0), remote };
+    worker.bench_peer(handle(n), std::slice::from_ref(media), keys, path, now);
+    Ok(path)
+}
+
+fn handle(n: usize) -> HandleId {
+    HandleId::from_random(u64::try_from(n).unwrap_or(0) + 1)
+}
+
+/// The m-line of peer `n`.
+fn end(media: &Negotiated, n: usize) -> RouteEnd {
+    RouteEnd::new(handle(n), media.mid.clone())
+}
+
 impl Frames {
+    fn new(media: &Negotiated, profile: Profile, payload: usize) -> io::Result<Self> {
+        Ok(Self {
+            sealer: Sealer::new(master(profile, 0, 2)?).map_err(io::Error::other)?,
+            slots: Vec::new(),
+            lengths: Vec::new(),
+            sequence: 1,
+            timestamp: 0,
+            payload_type: media.payloads.first().map_or(96, |p| p.pt),
+            payload,
+        })
+    }
+
     fn prepare(&mut self, ssrc: u32, packets: usize) {
         self.lengths.clear();
         self.timestamp = self.timestamp.wrapping_add(3000);
@@ -149,65 +169,6 @@ impl Frames {
             self.sequence = self.sequence.wrapping_add(1);
         }
     }
-}
-
-/// What a worker spent on frames that came over a socket.
-#[derive(Clone, Copy, Debug)]
-pub struct Live {
-    /// CPU time of its thread.
-    pub cpu: Duration,
-    /// Packets sent.
-    pub packets: u64,
-    /// Those that left in a call together with others.
-    pub calls_saved: u64,
-}
-
-/// Publishes frames in real time to a worker that runs as ever: so many packets in each, so far apart from each other;
-/// so many frames, one after this time.
-///
-/// # Errors
-/// A socket could not be opened, or a thread not started.
-pub fn publish_live(
-    media: &Negotiated,
-    payload: usize,
-    receivers: &mut Receivers,
-    ssrc: u32,
-    (packets, apart): (usize, Duration),
-    (frames, every): (usize, Duration),
-) -> io::Result<Live> {
-    let socket = std::net::UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    let (to, profile) = (receivers.addresses(), Profile::AeadAes128Gcm);
-    let (path, server, mailbox) = Forwarding::among(media, profile, payload, socket.local_addr()?, &to)?;
-    // The worker goes to a thread of its own; what prepares the frames stays here.
-    let Forwarding { mut worker, frames: mut source, .. } = path;
-    let thread = std::thread::Builder::new().spawn(move || {
-        let before = cpu_time();
-        let (packets, calls_saved) = worker.bench_run();
-        Live { cpu: cpu_time() - before, packets, calls_saved }
-    })?;
-    let wait_until = |at: Instant| {
-        while let Some(left) = at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            if left > Duration::from_millis(2) {
-                std::thread::sleep(left / 2)
-            } else {
-                std::hint::spin_loop()
-            }
-        }
-    };
-    let mut next = Instant::now();
-    for _ in 0..frames {
-        source.prepare(ssrc, packets);
-        wait_until(next);
-        for (i, (slot, len)) in source.slots.iter().zip(&source.lengths).enumerate() {
-            wait_until(next + apart * u32::try_from(i).unwrap_or(0));
-            socket.send_to(slot.get(..*len).unwrap_or_default(), server)?;
-        }
-        next += every;
-        wait_until(next - every / 2);
-        receivers.drain();
-    }
-    mailbox.send(WorkerMessage::Stop);
-    thread.join().map_err(|_| io::Error::other("the worker panicked"))
 }
 
 fn master(profile: Profile, n: usize, salt: u8) -> io::Result<MasterKey> {
