@@ -137,13 +137,7 @@ impl Engine {
             _ => self.placement.worker_of(handle),
         };
         let Some((worker, end)) = worker.and_then(|w| Some((w, self.workers.get(w)?))) else { return };
-        end.mailbox.send(match command {
-            MediaCommand::Route { source, sink } => match self.placement.worker_of(source.handle) {
-                Some(other) if other != worker => WorkerMessage::RouteFrom { worker: other, source, sink },
-                _ => WorkerMessage::Command(MediaCommand::Route { source, sink }),
-            },
-            command => WorkerMessage::Command(command),
-        });
+        end.mailbox.send(message(command, worker, &self.placement));
     }
 
     /// Where media is received: one address for each worker and local address; empty with a port per peer.
@@ -176,6 +170,17 @@ impl Engine {
                 let _ = thread.join();
             }
         }
+    }
+}
+
+/// A command as `worker` is told it: a route from elsewhere says where that is.
+fn message(command: MediaCommand, worker: usize, placement: &Placement) -> WorkerMessage {
+    match command {
+        MediaCommand::Route { source, sink } => match placement.worker_of(source.handle) {
+            Some(other) if other != worker => WorkerMessage::RouteFrom { worker: other, source, sink },
+            _ => WorkerMessage::Command(MediaCommand::Route { source, sink }),
+        },
+        command => WorkerMessage::Command(command),
     }
 }
 
@@ -222,7 +227,24 @@ fn open_listeners(local: &[SocketAddr], index: usize, settings: &Settings) -> Re
 mod tests {
     use super::*;
     use crate::certificate::{Certificate, KeyKind};
+    use portunus_plugin::media::RouteEnd;
     use std::time::SystemTime;
+
+    #[test]
+    fn a_route_from_another_worker_says_which() {
+        let mut placement = Placement::new(2);
+        let [here, there, nowhere] = [1, 2, 3].map(HandleId::from_random);
+        placement.place(here, None, Some(0));
+        placement.place(there, None, Some(1));
+        for (source, expected) in [(here, None), (there, Some(1)), (nowhere, None)] {
+            let (source, sink) = (RouteEnd::new(source, "0"), RouteEnd::new(here, "1"));
+            let told = match message(MediaCommand::Route { source, sink }, 0, &placement) {
+                WorkerMessage::RouteFrom { worker, .. } => Some(worker),
+                _ => None,
+            };
+            assert_eq!(told, expected);
+        }
+    }
 
     #[test]
     fn an_address_that_is_not_there_is_left_out_and_a_port_that_is_taken_is_an_error() {

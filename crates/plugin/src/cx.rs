@@ -135,7 +135,8 @@ pub struct JsepPlan {
     pub e2ee: bool,
     /// New ICE credentials although the client did not ask for them (own offers only).
     pub restart: bool,
-    /// Handles with the same affinity are placed on the same worker when they first get a PeerConnection.
+    /// Handles with the same affinity are placed on the same worker when they first get a PeerConnection, while it is
+    /// not busy.
     pub affinity: Option<String>,
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-/// Parcels that may lie in a worker's queue: beyond it the worker is too far behind for them to be worth their memory.
-pub(crate) const MAX_PARCELS: usize = 1024;
+/// Parcels that may lie in a worker's queue. A worker that is further behind sends video that is a quarter of a second
+/// old and more (ten publishers make about a thousand batches a second): what comes now is worth less than being on time.
+pub(crate) const MAX_PARCELS: usize = 256;
 
 /// See the module.
 #[derive(Clone)]
@@ -60,5 +61,32 @@ impl Mailbox {
     /// The worker took a parcel out of its queue.
     pub(crate) fn parcel_taken(&self) {
         self.parcels.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    #[test]
+    fn parcels_leave_room_for_commands() {
+        let (inbox, commands) = sync_channel(2 * MAX_PARCELS);
+        let mailbox = Mailbox::new(inbox, Arc::new(Waker::new().unwrap()));
+        for _ in 0..3 {
+            for _ in 0..MAX_PARCELS {
+                assert!(mailbox.try_send_parcel(Parcel::default()));
+            }
+            assert!(!mailbox.try_send_parcel(Parcel::default()));
+            assert!(mailbox.try_send(WorkerMessage::Stop).is_none());
+            let mut parcels = 0;
+            while let Ok(message) = commands.try_recv() {
+                if matches!(message, WorkerMessage::Parcel(_)) {
+                    mailbox.parcel_taken();
+                    parcels += 1;
+                }
+            }
+            assert_eq!(parcels, MAX_PARCELS);
+        }
     }
 }

@@ -138,6 +138,8 @@ pub(crate) struct Worker {
     /// By worker: what found no room in its queue, and what it gets at the end of a batch.
     waiting_posts: Vec<VecDeque<WorkerMessage>>,
     parcels: Vec<Parcel>,
+    /// [`Dropped::parcel_packets`] when it was last told of.
+    parcel_packets_told: u64,
 
     batch: Option<Box<ReceiveBatch>>,
     ready: Vec<Ready>,
@@ -230,6 +232,7 @@ impl Worker {
             wishing: Vec::new(),
             waiting_posts: (0..others).map(|_| VecDeque::new()).collect(),
             parcels: (0..others).map(|_| Parcel::default()).collect(),
+            parcel_packets_told: 0,
             batch: Some(Box::new(ReceiveBatch::new())),
             ready: Vec::with_capacity(256),
             due: Vec::new(),
@@ -321,6 +324,15 @@ impl Worker {
     fn keep_house(&mut self, now: Instant) {
         while let Some(index) = self.connections.overdue(now) {
             self.close_connection(index);
+        }
+        let packets = self.dropped.parcel_packets - self.parcel_packets_told;
+        if packets > 0 {
+            self.parcel_packets_told = self.dropped.parcel_packets;
+            tracing::warn!(
+                from = self.index,
+                packets,
+                "another media worker does not keep up: packets dropped"
+            );
         }
         if let Some(at) = self.reflexive.values().map(Reflexive::next).min()
             && !self.stun_servers.is_empty()
