@@ -13,7 +13,9 @@ use portunus_api::reply::{self, LocalJsep};
 use portunus_api::{ApiError, ErrorCode, HandleId, Jsep, JsepKind, Kind, Value, require};
 use portunus_plugin::media::{MediaCommand, Negotiation};
 use portunus_plugin::{Description, JsepPlan, Message, Plan, RemoteJsep, Reply};
-use portunus_sdp::{Codec, LocalTransport, Negotiated, NegotiatedPayload, Payload, PlanMedia, RidOrder};
+use portunus_sdp::{
+    Codec, LocalTransport, Negotiated, NegotiatedPayload, Payload, PlanMedia, RidOrder, Setup,
+};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -211,7 +213,7 @@ impl Core {
     }
 
     /// Our part of a description is there: writes it and sends the event that has waited for it.
-    pub(crate) fn on_local(&mut self, id: HandleId, exchange: u64, transport: LocalTransport) {
+    pub(crate) fn on_local(&mut self, id: HandleId, exchange: u64, mut transport: LocalTransport) {
         let Some(handle) = self.handles.get_mut(&id) else { return };
         let Some(at) = handle.waiting.iter().position(|w| w.exchange == exchange) else {
             self.counters.illegal_transitions += 1;
@@ -219,6 +221,10 @@ impl Core {
         };
         let waiting = handle.waiting.remove(at);
         let session = handle.session;
+        if waiting.plan.kind == JsepKind::Offer {
+            // RFC 8842 section 5.3: also when the roles are settled, the answerer chooses.
+            transport.setup = Setup::ActPass;
+        }
         let sdp = portunus_sdp::write(&waiting.plan.plan, &transport);
         self.jsep_notice(id, "local", waiting.plan.kind, &sdp);
         let jsep = LocalJsep { kind: waiting.plan.kind, sdp, e2ee: waiting.plan.e2ee };

@@ -5,14 +5,14 @@
 use std::net::IpAddr;
 
 use crate::text::Text;
-use crate::{Layout, LocalTransport, MediaKind, Payload, Plan, PlanMedia};
+use crate::{Kind, Layout, LocalTransport, MediaKind, Payload, Plan, PlanMedia};
 
 /// The text of an offer or answer.
 pub fn write(plan: &Plan, local: &LocalTransport) -> String {
     let mut text = Text::with_capacity(512 + 1_024 * plan.media.len());
     write_session(&mut text, plan, local);
     for (index, media) in plan.media.iter().enumerate() {
-        write_media(&mut text, index, media, local);
+        write_media(&mut text, index, media, local, plan.kind);
     }
     text.finish()
 }
@@ -39,7 +39,7 @@ fn write_session(text: &mut Text, plan: &Plan, local: &LocalTransport) {
     }
 }
 
-fn write_media(text: &mut Text, index: usize, media: &PlanMedia, local: &LocalTransport) {
+fn write_media(text: &mut Text, index: usize, media: &PlanMedia, local: &LocalTransport, kind: Kind) {
     let meant = media.has_port(index);
     text.fixed("m=").word(media.kind.as_str()).fixed(if meant { " 9 " } else { " 0 " }).word(&media.protocol);
     write_formats(text, media);
@@ -67,7 +67,7 @@ fn write_media(text: &mut Text, index: usize, media: &PlanMedia, local: &LocalTr
     text.fixed("a=setup:").fixed(local.setup.as_str()).end();
     if media.kind.is_rtp() {
         write_codecs(text, media);
-        write_sources(text, index, media, local);
+        write_sources(text, index, media, local, kind);
     }
     if !local.full_trickle {
         for candidate in &local.candidates {
@@ -179,9 +179,11 @@ fn write_attributes(text: &mut Text, media: &PlanMedia) {
     }
 }
 
-fn write_sources(text: &mut Text, index: usize, media: &PlanMedia, local: &LocalTransport) {
-    let ssrcs = u16::try_from(index).ok().and_then(|index| local.ssrc_of(index));
+fn write_sources(text: &mut Text, index: usize, media: &PlanMedia, local: &LocalTransport, kind: Kind) {
     let sends = media.accepted && media.direction.sends();
+    // Answers name the SSRC whatever the direction, as with Janus; offers only where something is sent.
+    let named = sends || kind == Kind::Answer;
+    let ssrcs = u16::try_from(index).ok().filter(|_| named).and_then(|index| local.ssrc_of(index));
     let repairs = media.payloads.iter().any(|p| p.rtx.is_some());
     let rtx = ssrcs.and_then(|s| s.rtx).filter(|_| sends && repairs);
     if let (Some(ssrcs), Some(rtx)) = (ssrcs, rtx) {

@@ -50,7 +50,7 @@ fn media(line: &SubStream, subscriber: &Subscriber, room: &Room) -> OfferMedia {
     let active = !line.sources.is_empty();
     let direction = match line.kind {
         // A data m-line that nobody feeds stays open: closing it would end the channels.
-        MediaKind::Data => Direction::SendRecv,
+        MediaKind::Data => Direction::SendOnly,
         _ if active => Direction::SendOnly,
         _ => Direction::Inactive,
     };
@@ -58,10 +58,14 @@ fn media(line: &SubStream, subscriber: &Subscriber, room: &Room) -> OfferMedia {
         Some(codec) => OfferMedia::rtp(codec_of(codec, &line.format), direction),
         None => OfferMedia::data(direction),
     };
+    if !active {
+        // What the feed had brought goes with it.
+        media.codecs.iter_mut().filter(|c| c.codec == Codec::Opus).for_each(|c| c.fmtp = None);
+    }
     media.mid = Some(line.mid.clone());
     media.extensions = extensions(line, room);
     if let Some(source) = line.sources.first().filter(|_| subscriber.use_msid && line.kind.is_rtp()) {
-        media.msid = Some(Msid { stream: source.feed.to_string(), track: source.mid.clone() });
+        media.msid = Some(Msid { stream: source.feed.to_string(), track: line.mid.clone() });
     }
     media
 }
@@ -85,16 +89,18 @@ fn opus_fmtp(format: &Format) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(";"))
 }
 
-/// The table of ids of our own offers: Janus'.
+/// The table of ids of our own offers: Janus', and one of the free ids for the dependency descriptor.
 fn extensions(line: &SubStream, room: &Room) -> Vec<Extension> {
     let video = line.kind == MediaKind::Video;
+    let format = if line.sources.is_empty() { &Format::default() } else { &line.format };
     let wanted = [
-        (line.kind == MediaKind::Audio && line.format.audio_level.is_some(), 1, ext::AUDIO_LEVEL),
+        (line.kind == MediaKind::Audio && format.audio_level.is_some(), 1, ext::AUDIO_LEVEL),
         (video, 2, ext::ABS_SEND_TIME),
         (line.kind.is_rtp() && room.config.transport_wide_cc_ext, 3, ext::TRANSPORT_WIDE_CC),
         (line.kind.is_rtp(), 4, ext::MID),
-        (video && line.format.video_orientation.is_some(), 13, ext::VIDEO_ORIENTATION),
-        (video && line.format.playout_delay.is_some(), 12, ext::PLAYOUT_DELAY),
+        (video && format.dependency_descriptor, 8, ext::DEPENDENCY_DESCRIPTOR),
+        (video && format.playout_delay.is_some(), 12, ext::PLAYOUT_DELAY),
+        (video && format.video_orientation.is_some(), 13, ext::VIDEO_ORIENTATION),
     ];
     let wanted = wanted.into_iter().filter(|(on, ..)| *on);
     wanted.map(|(_, id, uri)| Extension { id, uri: uri.to_owned(), direction: None }).collect()

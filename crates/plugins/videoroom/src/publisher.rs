@@ -78,6 +78,8 @@ pub(crate) struct Format {
     pub(crate) audio_level: Option<u8>,
     pub(crate) video_orientation: Option<u8>,
     pub(crate) playout_delay: Option<u8>,
+    /// AV1 cannot be decoded without it once layers are left out.
+    pub(crate) dependency_descriptor: bool,
 }
 
 /// Whom a summary is for.
@@ -226,7 +228,9 @@ impl Publisher {
         for stream in self.streams.iter().filter(audible) {
             let watch = AudioWatch {
                 packets: self.audio_active_packets.unwrap_or(config.audio_active_packets),
-                level: self.audio_level_average.unwrap_or(config.audio_level_average),
+                level: self
+                    .audio_level_average
+                    .unwrap_or(u8::try_from(config.audio_level_average).unwrap_or(u8::MAX)),
             };
             cx.watch_audio(RouteEnd::new(handle, &stream.mid), Some(watch));
         }
@@ -318,6 +322,7 @@ impl Format {
             audio_level: None,
             video_orientation: None,
             playout_delay: None,
+            dependency_descriptor: false,
         }
     }
 
@@ -342,6 +347,7 @@ impl Format {
             audio_level: id(ext::AUDIO_LEVEL),
             video_orientation: id(ext::VIDEO_ORIENTATION),
             playout_delay: id(ext::PLAYOUT_DELAY),
+            dependency_descriptor: id(ext::DEPENDENCY_DESCRIPTOR).is_some(),
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Config {
     pub(crate) audiolevel_ext: bool,
     pub(crate) audiolevel_event: bool,
     pub(crate) audio_active_packets: u32,
-    pub(crate) audio_level_average: u8,
+    pub(crate) audio_level_average: u32,
     pub(crate) videoorient_ext: bool,
     pub(crate) playoutdelay_ext: bool,
     pub(crate) transport_wide_cc_ext: bool,
@@ -136,7 +136,7 @@ impl Config {
             audiolevel_ext: on("audiolevel_ext", true),
             audiolevel_event: on("audiolevel_event", false),
             audio_active_packets: number(o, "audio_active_packets").filter(|n| *n > 0).unwrap_or(100),
-            audio_level_average: number(o, "audio_level_average").and_then(level).unwrap_or(25),
+            audio_level_average: number(o, "audio_level_average").filter(|n| *n > 0).unwrap_or(25),
             videoorient_ext: on("videoorient_ext", true),
             playoutdelay_ext: on("playoutdelay_ext", true),
             transport_wide_cc_ext: on("transport_wide_cc_ext", true),
@@ -275,10 +275,6 @@ impl DummyStream {
 /// A bitrate limit as it counts.
 pub(crate) const fn at_least_min(bitrate: u32) -> u32 {
     if bitrate > 0 && bitrate < MIN_BITRATE { MIN_BITRATE } else { bitrate }
-}
-
-fn level(n: u32) -> Option<u8> {
-    u8::try_from(n).ok().filter(|n| *n > 0 && *n <= 127)
 }
 
 fn dummy_stream(o: &Object) -> Option<DummyStream> {

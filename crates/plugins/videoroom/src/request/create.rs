@@ -22,7 +22,7 @@ pub(crate) enum Pending {
     Create(Id),
     /// The reply, and what to undo.
     Edit { room: Id, before: Box<Config> },
-    /// The room is gone; only its group in the file is left.
+    /// The room stays until its group is out of the file.
     Destroy(Id),
 }
 
@@ -160,7 +160,10 @@ impl VideoRoom {
                 }
                 refuse("edit room permanently", &reason)
             }
-            (Pending::Destroy(id), Ok(())) => changed("destroyed", &id, true),
+            (Pending::Destroy(id), Ok(())) => {
+                self.end_room(cx, &id);
+                changed("destroyed", &id, true)
+            }
             (Pending::Destroy(_), Err(reason)) => refuse("destroy room permanently", &reason),
         }
     }

@@ -15,12 +15,16 @@ impl VideoRoom {
         let id = self.room_id(o)?;
         check(o, &[("permanent", Kind::Boolean, false)])?;
         self.room_with_secret(o)?;
-        self.close_room(cx, &id);
-        self.notify(cx, None, "destroyed", &id, &[]);
         if flag(o, "permanent") == Some(true) {
             return Ok(Done::Later(self.store(cx, &id, None, Pending::Destroy(id.clone()))));
         }
+        self.end_room(cx, &id);
         Ok(Done::Now(changed("destroyed", &id, false)))
+    }
+
+    pub(super) fn end_room(&mut self, cx: &mut Cx, id: &Id) {
+        self.close_room(cx, id);
+        self.notify(cx, None, "destroyed", id, &[]);
     }
 
     /// Tells everybody and closes their PeerConnections.
