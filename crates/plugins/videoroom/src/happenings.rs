@@ -1,7 +1,6 @@
 //! What happens to the media of publishers and subscribers.
 
 use crate::VideoRoom;
-use crate::id::Id;
 use crate::publisher::{Reader, Told};
 use crate::room::{event, event_with};
 use portunus_api::{Object, Value, json};
@@ -124,27 +123,13 @@ impl VideoRoom {
             told.insert((*name).into(), (*layer).into());
             cx.push(h, told.into());
         }
-        self.notify_layer(cx, h, &room, mid, &changed, cause, estimate);
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn notify_layer(
-        &self,
-        cx: &mut Cx,
-        h: HandleId,
-        room: &Id,
-        mid: &str,
-        changed: &[(&'static str, u8)],
-        cause: LayerCause,
-        estimate: Option<u32>,
-    ) {
         let mut more: Vec<(&str, Value)> = vec![("mid", mid.into())];
         more.extend(changed.iter().map(|(name, layer)| (*name, Value::from(*layer))));
         more.push(("cause", cause.as_str().into()));
         if let Some(estimate) = estimate {
             more.push(("estimate", estimate.into()));
         }
-        self.notify(cx, Some(h), "layer", room, &more);
+        self.notify(cx, Some(h), "layer", &room, &more);
     }
 
     /// Rooms with `fir_freq` ask their publishers for keyframes from time to time.

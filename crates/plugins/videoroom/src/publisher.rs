@@ -30,8 +30,6 @@ pub(crate) struct Publisher {
     pub(crate) gone: Option<Gone>,
     /// The PeerConnection is up: he publishes.
     pub(crate) started: bool,
-    /// The others were told that he does not publish any more; once more they are when the PeerConnection has closed.
-    pub(crate) unpublishing: bool,
     /// Bits per second, 0 for no limit.
     pub(crate) bitrate: u32,
     pub(crate) e2ee: bool,
@@ -113,7 +111,6 @@ impl Publisher {
             metadata: None,
             gone: None,
             started: false,
-            unpublishing: false,
             bitrate: 0,
             e2ee: false,
             audio_active_packets: None,

@@ -36,7 +36,6 @@ impl VideoRoom {
             if let Some(publisher) = self.publishers.get_mut(h) {
                 publisher.gone = Some(Gone::Left);
                 publisher.started = false;
-                publisher.unpublishing = false;
             }
         }
         // Subscribers hear nothing, as with Janus, and keep a PeerConnection on which nothing comes.
