@@ -2,9 +2,11 @@
 // texts come back, or argued.mjs says why not.
 //
 // COMPARE=janus compares Janus with itself: it shows what the comparison takes for a difference by mistake.
+// RECORD=file adds what the parties of the rooms sent to Janus and what it answered, in full.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 
 import { startGateway } from '../browser/harness/gateway.mjs';
@@ -12,16 +14,21 @@ import { ARGUED } from './argued.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
 import http from './cases/http.mjs';
+import roomManagement from './cases/room-management.mjs';
+import roomPublisher from './cases/room-publisher.mjs';
+import roomSubscriber from './cases/room-subscriber.mjs';
 import secret, { settings as secretSettings } from './cases/secret.mjs';
 import websocket from './cases/websocket.mjs';
 import { Client } from './client.mjs';
 import { differences } from './compare.mjs';
 
 const REQUESTS = 100;
+const record = process.env.RECORD && ((text) => appendFileSync(process.env.RECORD, `${text}\n`));
 const ITSELF = process.env.COMPARE === 'janus';
 const SUITES = [
   ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],
   ['API secret', secret, secretSettings],
+  ['rooms', roomManagement, {}], ['publishers', roomPublisher, {}], ['subscribers', roomSubscriber, {}],
 ];
 
 const used = new Set();
@@ -42,7 +49,8 @@ describe('against Janus', installed(), () => {
       });
       for (const [title, run] of Object.entries(cases)) {
         it(title, { timeout: 120_000 }, async () => {
-          const [expected, got] = await Promise.all([transcript(theirs, run), transcript(ours, run)]);
+          record?.(`\n## ${name} / ${title}`);
+          const [expected, got] = await Promise.all([transcript(theirs, run, record), transcript(ours, run)]);
           requests += expected.length;
           assert.equal(ours.exited, null, `the gateway ended:\n${ours.log}`);
           const found = differences(`${name} / ${title}`, expected, got, ITSELF ? [] : ARGUED, used);
@@ -63,8 +71,9 @@ describe('against Janus', installed(), () => {
   });
 });
 
-async function transcript(gateway, run) {
+async function transcript(gateway, run, record) {
   const client = new Client(gateway);
+  client.record = record;
   try {
     await run(client);
   } catch (error) {

@@ -16,8 +16,10 @@ export class Client {
     this.base = gateway.http;
     this.origin = gateway.origin;
     this.ws = gateway.ws;
+    this.folder = gateway.folder;
     this.transcript = [];
     this.sockets = [];
+    this.parties = [];
   }
 
   note(request, ...answer) {

@@ -128,7 +128,7 @@ function janusSettings(httpPort, wsPort) {
       nat: { ice_enforce_list: ADDRESS },
       plugins: {
         disable: off(['audiobridge', 'duktape', 'lua', 'nosip', 'recordplay', 'sip', 'streaming', 'textroom',
-          'videocall', 'videoroom', 'voicemail']),
+          'videocall', 'voicemail']),
       },
       transports: { disable: off(['rabbitmq', 'mqtt', 'nanomsg', 'pfunix']) },
     },

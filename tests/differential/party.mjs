@@ -1,0 +1,121 @@
+// One who takes part in a room: a WebSocket with a session and a handle of its own. What it asks is noted with the
+// reply and the event that answers; everything else its session hears is noted in its order when all is quiet.
+
+import { shape, undrawn } from './shape.mjs';
+
+const ANSWER_MS = 5_000;
+const QUIET_MS = 150;
+const BODY_LIMIT = 240;
+
+export class Party {
+  /** `note` false keeps the way in out of the transcript. */
+  static async enter(client, name, plugin = 'janus.plugin.videoroom') {
+    const socket = await client.connect();
+    const party = new Party(client, name, socket);
+    const { data: { id: session } } = await party.call({ janus: 'create' });
+    party.session = session;
+    const { data: { id: handle } } = await party.call({ janus: 'attach', plugin });
+    party.handle = handle;
+    client.parties.push(party);
+    return party;
+  }
+
+  constructor(client, name, socket) {
+    Object.assign(this, { client, name, socket, waiting: [], heard: [], count: 0, told: Date.now() });
+    socket.on('message', (data) => this.hear(JSON.parse(data.toString())));
+  }
+
+  hear(message) {
+    this.told = Date.now();
+    const at = this.waiting.findIndex((w) => w.transaction === message.transaction && w.fits(message));
+    if (at >= 0) this.waiting.splice(at, 1)[0].resolve(message);
+    if (message.janus === 'ack' || message.janus === 'success' || message.janus === 'error') return;
+    this.heard.push({ message, answer: message.transaction !== undefined });
+  }
+
+  next(transaction, fits, ms = ANSWER_MS) {
+    return new Promise((resolve) => {
+      const entry = { transaction, fits, resolve };
+      this.waiting.push(entry);
+      setTimeout(() => {
+        const at = this.waiting.indexOf(entry);
+        if (at >= 0) this.waiting.splice(at, 1);
+        resolve(null);
+      }, ms).unref();
+    });
+  }
+
+  /** A request of any verb and its reply. */
+  call(message) {
+    const transaction = message.transaction ?? `${this.name} ${this.count += 1}`;
+    const reply = this.next(transaction, (m) => m.janus !== 'event');
+    this.socket.send(JSON.stringify({ transaction, session_id: this.session, handle_id: this.handle, ...message }));
+    return reply;
+  }
+
+  /**
+   * A message to the plugin. Gives `plugindata.data` of what answers it (and `jsep` beside it), notes all of it. `about`
+   * says in words what the description holds; `event: false` if none is to follow the ack.
+   */
+  async ask(body, { jsep, about, event = true, quiet = false } = {}) {
+    const transaction = `${this.name} ${this.count += 1}`;
+    const answer = event && this.next(transaction, (m) => m.janus === 'event');
+    const reply = await this.call({ janus: 'message', body, jsep, transaction });
+    const told = reply?.janus === 'ack' && event ? await answer : null;
+    const label = `${this.name}: ${short(JSON.stringify(body))}${jsep ? ` with ${about ?? JSON.stringify(jsep)}` : ''}`;
+    this.client.label = label;
+    if (!quiet) {
+      this.client.note(label, ...lines(reply), ...(told ? lines(told) : reply?.janus === 'ack' ? [event ? 'no event' : 'no event awaited'] : []));
+      this.client.record?.(`${label}\n${[reply, told].filter(Boolean).map((m) => `      -> ${raw(m)}`).join('\n')}`);
+    }
+    const last = told ?? reply;
+    return { ...last?.plugindata?.data, jsep: last?.jsep };
+  }
+
+  /** Another request than a message, noted. */
+  async verb(message, label = JSON.stringify(message)) {
+    const reply = await this.call(message);
+    this.client.label = `${this.name}: ${label}`;
+    this.client.note(this.client.label, ...lines(reply));
+    this.client.record?.(`${this.client.label}\n      -> ${raw(reply)}`);
+    return reply;
+  }
+}
+
+/** Waits until nobody hears anything more, then notes what each heard since, answers by their name only. */
+export async function settle(client, { quiet = QUIET_MS, label = client.label } = {}) {
+  for (;;) {
+    const rest = Math.max(...client.parties.map((p) => p.told + quiet - Date.now()), 0);
+    if (rest <= 0) break;
+    await new Promise((resolve) => setTimeout(resolve, rest));
+  }
+  for (const party of client.parties) {
+    const heard = party.heard.splice(0);
+    if (!heard.some((h) => !h.answer)) continue;
+    const told = heard.flatMap(({ message, answer }) => (answer ? [`(the answer ${kind(message)})`] : lines(message)));
+    client.note(`${party.name} hears, after ${label}`, ...told);
+    client.record?.(`   ${party.name} hears, after ${label}\n${heard.map(({ message, answer }) => `      ${answer ? '(answer)' : '<-'} ${answer ? kind(message) : raw(message)}`).join('\n')}`);
+  }
+}
+
+const kind = (message) => {
+  const data = message.plugindata?.data ?? {};
+  return Object.keys(data).filter((key) => !['room', 'id', 'streams'].includes(key)).join(' ') || message.janus;
+};
+
+function lines(message) {
+  if (!message) return ['no answer'];
+  const { transaction, ...rest } = message;
+  return shape(rest, { exact: true });
+}
+
+const raw = (message) => {
+  const { janus, plugindata, jsep, session_id, sender, transaction, ...rest } = message ?? { janus: 'NOTHING' };
+  const parts = [janus];
+  if (plugindata) parts.push(JSON.stringify(plugindata.data));
+  if (Object.keys(rest).length) parts.push(JSON.stringify(rest));
+  if (jsep) parts.push(`jsep ${JSON.stringify({ ...jsep, sdp: undefined })}\n${jsep.sdp.trim().split('\r\n').map((l) => `           | ${l}`).join('\n')}`);
+  return parts.join(' ');
+};
+
+const short = (text) => undrawn(text.length > BODY_LIMIT ? `${text.slice(0, BODY_LIMIT)}..` : text);
