@@ -2,6 +2,7 @@
 // texts come back, or argued.mjs says why not.
 //
 // COMPARE=janus compares Janus with itself: it shows what the comparison takes for a difference by mistake.
+// ONLY=pattern takes the suites that fit it.
 // RECORD=file adds what the parties of the rooms sent to Janus and what it answered, in full.
 
 import assert from 'node:assert/strict';
@@ -24,6 +25,7 @@ import { differences } from './compare.mjs';
 
 const REQUESTS = 100;
 const record = process.env.RECORD && ((text) => appendFileSync(process.env.RECORD, `${text}\n`));
+const ONLY = new RegExp(process.env.ONLY ?? '');
 const ITSELF = process.env.COMPARE === 'janus';
 const SUITES = [
   ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],
@@ -35,7 +37,7 @@ const used = new Set();
 let requests = 0;
 
 describe('against Janus', installed(), () => {
-  for (const [name, cases, settings] of SUITES) {
+  for (const [name, cases, settings] of SUITES.filter(([title]) => ONLY.test(title))) {
     describe(name, () => {
       let theirs;
       let ours;

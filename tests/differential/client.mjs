@@ -102,7 +102,7 @@ export class Client {
   }
 
   close() {
-    this.sockets.forEach((socket) => socket.terminate());
+    this.sockets.forEach((socket) => socket.removeAllListeners('close').terminate());
   }
 }
 

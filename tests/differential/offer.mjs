@@ -80,3 +80,16 @@ export const offer = (...sections) => ({ type: 'offer', sdp: sdp(...sections) })
 export function without(jsep, pattern) {
   return { ...jsep, sdp: jsep.sdp.split('\r\n').filter((line) => !pattern.test(line)).join('\r\n') };
 }
+
+/** What a browser would answer to an offer: every m-line taken, in the other direction. */
+export function answerTo(jsep) {
+  const TURNED = { sendonly: 'recvonly', recvonly: 'sendonly' };
+  const drop = /^a=(ssrc|ssrc-group|msid|candidate|end-of-candidates|extmap-allow-mixed)\b/;
+  const lines = (jsep?.sdp ?? '').split('\r\n').filter((line) => !drop.test(line)).map((line) => line
+    .replace(/^a=(sendonly|recvonly)$/, (_, direction) => `a=${TURNED[direction]}`)
+    .replace(/^a=setup:actpass$/, 'a=setup:active')
+    .replace(/^a=ice-ufrag:.*/, 'a=ice-ufrag:aB3d').replace(/^a=ice-pwd:.*/, 'a=ice-pwd:0123456789abcdefghijklmn')
+    .replace(/^a=fingerprint:.*/, `a=fingerprint:sha-256 ${FINGERPRINT}`)
+    .replace(/^o=.*/, 'o=- 4611731400430051336 2 IN IP4 127.0.0.1'));
+  return { type: 'answer', sdp: lines.join('\r\n') };
+}

@@ -23,6 +23,7 @@ export class Party {
   constructor(client, name, socket) {
     Object.assign(this, { client, name, socket, waiting: [], heard: [], count: 0, told: Date.now() });
     socket.on('message', (data) => this.hear(JSON.parse(data.toString())));
+    socket.on('close', () => this.lost());
   }
 
   hear(message) {
@@ -33,7 +34,23 @@ export class Party {
     this.heard.push({ message, answer: message.transaction !== undefined });
   }
 
+  /** The gateway closed the connection: nobody waits for it. */
+  lost() {
+    this.client.note(`the connection of ${this.name}`, 'lost');
+    this.closed = true;
+    this.waiting.splice(0).forEach((w) => w.resolve(null));
+  }
+
+  /** Goes without a word; whether a hangup is told in time is up to the gateway's threads. */
+  async gone() {
+    this.client.parties.splice(this.client.parties.indexOf(this), 1);
+    await this.call({ janus: 'detach' });
+    this.socket.removeAllListeners('close');
+    this.socket.terminate();
+  }
+
   next(transaction, fits, ms = ANSWER_MS) {
+    if (this.closed) throw new Error('the gateway closed the connection');
     return new Promise((resolve) => {
       const entry = { transaction, fits, resolve };
       this.waiting.push(entry);
@@ -41,7 +58,7 @@ export class Party {
         const at = this.waiting.indexOf(entry);
         if (at >= 0) this.waiting.splice(at, 1);
         resolve(null);
-      }, ms).unref();
+      }, ms);
     });
   }
 
@@ -119,3 +136,11 @@ const raw = (message) => {
 };
 
 const short = (text) => undrawn(text.length > BODY_LIMIT ? `${text.slice(0, BODY_LIMIT)}..` : text);
+
+/** A room of Janus' own publisher, that is active at once: its id. */
+export async function dummyRoom(party, room, codecs = [{ codec: 'opus' }, { codec: 'vp8' }], settings = {}) {
+  const audio = 'opus,pcmu,pcma,g722';
+  await party.ask({ request: 'create', room, publishers: 9, audiocodec: audio, videocodec: 'vp8,vp9,h264', dummy_publisher: true, dummy_streams: codecs, ...settings });
+  const { participants } = await party.ask({ request: 'listparticipants', room });
+  return participants?.[0]?.id ?? 1;
+}

@@ -76,7 +76,12 @@ export default {
   'which room': async (c) => {
     const p = await Party.enter(c, 'p');
     await p.ask({ request: 'create', room: 950 });
-    for (const request of ALL_SYNC) for (const room of [undefined, 'x', -1, 0, 1.5, null, 77, 950]) await p.ask({ request, room });
+    for (const room of [undefined, 'x', -1, 0, 1.5, null, 77, 950]) {
+      for (const request of ALL_SYNC.filter((name) => name !== 'destroy')) await p.ask({ request, room });
+      for (const request of ['kick', 'moderate', 'enable_recording', 'allowed', 'listforwarders', 'stop_rtp_forward', 'listremotes', 'destroy'].slice(0, room === 950 ? -1 : 8)) {
+        await p.ask({ request, room, id: 9, mid: '0', mute: true, record: false, action: 'add', publisher_id: 9, stream_id: 1 });
+      }
+    }
     await p.ask({ request: 'list' });
     await p.ask({ request: 'create', room: 951, secret: 'opensesame' });
     for (const request of ALL_SYNC) {
