@@ -52,13 +52,13 @@ export class Party {
   next(transaction, fits, ms = ANSWER_MS) {
     if (this.closed) throw new Error('the gateway closed the connection');
     return new Promise((resolve) => {
-      const entry = { transaction, fits, resolve };
-      this.waiting.push(entry);
-      setTimeout(() => {
-        const at = this.waiting.indexOf(entry);
-        if (at >= 0) this.waiting.splice(at, 1);
+      const entry = { transaction, fits };
+      const late = setTimeout(() => {
+        this.waiting.splice(this.waiting.indexOf(entry), 1);
         resolve(null);
       }, ms);
+      entry.resolve = (message) => { clearTimeout(late); resolve(message); };
+      this.waiting.push(entry);
     });
   }
 
@@ -83,7 +83,8 @@ export class Party {
     this.client.label = label;
     if (!quiet) {
       this.client.note(label, ...lines(reply), ...(told ? lines(told) : reply?.janus === 'ack' ? [event ? 'no event' : 'no event awaited'] : []));
-      this.client.record?.(`${label}\n${[reply, told].filter(Boolean).map((m) => `      -> ${raw(m)}`).join('\n')}`);
+      const answers = [reply, told].filter((m) => m && !(m.janus === 'ack' && told)).map((m) => `      -> ${raw(m)}`);
+      this.client.record?.([label, ...answers, ...(reply?.janus === 'ack' && !told ? ['      -> (no event)'] : [])].join('\n'));
     }
     const last = told ?? reply;
     return { ...last?.plugindata?.data, jsep: last?.jsep };
