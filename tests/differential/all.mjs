@@ -15,6 +15,7 @@ import { ARGUED } from './argued.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
 import http from './cases/http.mjs';
+import roomMedia from './cases/room-media.mjs';
 import roomManagement from './cases/room-management.mjs';
 import roomPublisher from './cases/room-publisher.mjs';
 import roomSubscriber from './cases/room-subscriber.mjs';
@@ -22,6 +23,7 @@ import secret, { settings as secretSettings } from './cases/secret.mjs';
 import websocket from './cases/websocket.mjs';
 import { Client } from './client.mjs';
 import { differences } from './compare.mjs';
+import { closeBrowser } from './peer.mjs';
 
 const REQUESTS = 100;
 const record = process.env.RECORD && ((text) => appendFileSync(process.env.RECORD, `${text}\n`));
@@ -31,12 +33,14 @@ const SUITES = [
   ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],
   ['API secret', secret, secretSettings],
   ['rooms', roomManagement, {}], ['publishers', roomPublisher, {}], ['subscribers', roomSubscriber, {}],
+  ['connected', process.env.GATEWAY_ADDRESS ? roomMedia : {}, {}],
 ];
 
 const used = new Set();
 let requests = 0;
 
 describe('against Janus', installed(), () => {
+  after(closeBrowser);
   for (const [name, cases, settings] of SUITES.filter(([title]) => ONLY.test(title))) {
     describe(name, () => {
       let theirs;

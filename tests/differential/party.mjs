@@ -5,6 +5,9 @@ import { shape, undrawn } from './shape.mjs';
 
 const ANSWER_MS = 5_000;
 const QUIET_MS = 150;
+const UNTIL_MS = 10_000;
+/** Replies, and what the media path says in its own time. */
+const IN_NO_ORDER = new Set(['ack', 'success', 'error', 'media', 'slowlink']);
 const BODY_LIMIT = 240;
 
 export class Party {
@@ -30,7 +33,7 @@ export class Party {
     this.told = Date.now();
     const at = this.waiting.findIndex((w) => w.transaction === message.transaction && w.fits(message));
     if (at >= 0) this.waiting.splice(at, 1)[0].resolve(message);
-    if (message.janus === 'ack' || message.janus === 'success' || message.janus === 'error') return;
+    if (IN_NO_ORDER.has(message.janus)) return;
     this.heard.push({ message, answer: message.transaction !== undefined });
   }
 
@@ -47,6 +50,12 @@ export class Party {
     await this.call({ janus: 'detach' });
     this.socket.removeAllListeners('close');
     this.socket.terminate();
+  }
+
+  /** Waits until something of what was heard since the last quiet fits. */
+  async until(fits) {
+    const end = Date.now() + UNTIL_MS;
+    while (!this.heard.some(fits) && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   next(transaction, fits, ms = ANSWER_MS) {
@@ -109,10 +118,10 @@ export async function settle(client, { quiet = QUIET_MS, label = client.label } 
   }
   for (const party of client.parties) {
     const heard = party.heard.splice(0);
-    if (!heard.some((h) => !h.answer)) continue;
+    const silent = !heard.some((h) => !h.answer);
     const told = heard.flatMap(({ message, answer }) => (answer ? [`(the answer ${kind(message)})`] : lines(message)));
-    client.note(`${party.name} hears, after ${label}`, ...told);
-    client.record?.(`   ${party.name} hears, after ${label}\n${heard.map(({ message, answer }) => `      ${answer ? '(answer)' : '<-'} ${answer ? kind(message) : raw(message)}`).join('\n')}`);
+    client.note(`${party.name} hears, after ${label}`, ...(silent ? [] : told));
+    if (!silent) client.record?.(`   ${party.name} hears, after ${label}\n${heard.map(({ message, answer }) => `      ${answer ? '(answer)' : '<-'} ${answer ? kind(message) : raw(message)}`).join('\n')}`);
   }
 }
 

@@ -125,7 +125,7 @@ function janusSettings(httpPort, wsPort) {
   return {
     janus: {
       general: { debug_level: Number(process.env.GATEWAY_DEBUG ?? 4), debug_colors: false, session_timeout: 60 },
-      nat: { ice_enforce_list: ADDRESS },
+      nat: { ice_enforce_list: process.env.GATEWAY_ADDRESS ?? '127.0.0.1' },
       plugins: {
         disable: off(['audiobridge', 'duktape', 'lua', 'nosip', 'recordplay', 'sip', 'streaming', 'textroom',
           'videocall', 'voicemail']),

@@ -1,0 +1,102 @@
+// The browser's end of a connection, driven from outside: it makes and takes descriptions, the requests go by a Party.
+
+import { closeBrowser, newTab } from '../browser/harness/chromium.mjs';
+
+export { closeBrowser };
+
+/** One tab holds the peers of a case. */
+export async function withPeers(run) {
+  const tab = await newTab();
+  try {
+    await tab.goto('about:blank');
+    await tab.run(INSIDE);
+    await run((options) => Peer.open(tab, options));
+  } finally {
+    await tab.close();
+  }
+}
+
+class Peer {
+  static async open(tab, options = {}) {
+    return new Peer(tab, await tab.run((o) => window.peers.open(o), options));
+  }
+
+  constructor(tab, id) {
+    Object.assign(this, { tab, id });
+  }
+
+  /** Adds what is to be sent (`['audio', 'video', 'data', 'simulcast']`) and offers. */
+  offer(kinds = []) { return this.tab.run(([id, list]) => window.peers.offer(id, list), [this.id, kinds]); }
+
+  accept(jsep) { return this.tab.run(([id, answer]) => window.peers.accept(id, answer), [this.id, jsep]); }
+
+  answer(jsep) { return this.tab.run(([id, offer]) => window.peers.answer(id, offer), [this.id, jsep]); }
+
+  restart() { return this.tab.run((id) => window.peers.restart(id), this.id); }
+
+  close() { return this.tab.run((id) => window.peers.close(id), this.id); }
+
+  /** Until DTLS is up. */
+  up() { return this.tab.until('a connection', 10_000, (id) => window.peers.state(id) === 'connected', this.id); }
+}
+
+function INSIDE() {
+  const peers = [];
+  const gathered = (pc) => (pc.iceGatheringState === 'complete' ? Promise.resolve() : new Promise((resolve) => {
+    const late = setTimeout(resolve, 1500);
+    pc.addEventListener('icegatheringstatechange', () => { if (pc.iceGatheringState === 'complete') { clearTimeout(late); resolve(); } });
+  }));
+
+  function sound() {
+    const context = new AudioContext();
+    const [tone, out] = [context.createOscillator(), context.createMediaStreamDestination()];
+    tone.connect(out);
+    tone.start();
+    return out.stream.getAudioTracks()[0];
+  }
+
+  function picture() {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 180 });
+    const paint = canvas.getContext('2d');
+    let n = 0;
+    setInterval(() => { paint.fillStyle = `hsl(${n += 7} 80% 50%)`; paint.fillRect(0, 0, 320, 180); }, 66);
+    return canvas.captureStream(15).getVideoTracks()[0];
+  }
+
+  const ADD = {
+    audio: (pc) => pc.addTransceiver(sound(), { direction: 'sendonly' }),
+    video: (pc) => pc.addTransceiver(picture(), { direction: 'sendonly' }),
+    simulcast: (pc) => pc.addTransceiver(picture(), {
+      direction: 'sendonly', sendEncodings: [{ rid: 'l', scaleResolutionDownBy: 4 }, { rid: 'm', scaleResolutionDownBy: 2 }, { rid: 'h' }],
+    }),
+    data: (pc) => pc.createDataChannel('JanusDataChannel'),
+  };
+
+  async function local(pc, description) {
+    await pc.setLocalDescription(description);
+    await gathered(pc);
+    return { type: pc.localDescription.type, sdp: pc.localDescription.sdp };
+  }
+
+  window.peers = {
+    open() {
+      peers.push(new RTCPeerConnection());
+      return peers.length - 1;
+    },
+    offer(id, kinds) {
+      for (const kind of kinds) ADD[kind](peers[id]);
+      return local(peers[id]);
+    },
+    restart(id) {
+      peers[id].restartIce();
+      return local(peers[id]);
+    },
+    accept: (id, { type, sdp }) => peers[id].setRemoteDescription({ type, sdp }),
+    async answer(id, { type, sdp }) {
+      await peers[id].setRemoteDescription({ type, sdp });
+      return local(peers[id]);
+    },
+    state: (id) => peers[id].connectionState,
+    close: (id) => peers[id].close(),
+  };
+}
