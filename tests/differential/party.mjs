@@ -31,8 +31,7 @@ export class Party {
 
   hear(message) {
     this.told = Date.now();
-    const at = this.waiting.findIndex((w) => w.transaction === message.transaction && w.fits(message));
-    if (at >= 0) this.waiting.splice(at, 1)[0].resolve(message);
+    this.waiting.find((w) => w.transaction === message.transaction && w.fits(message))?.resolve(message);
     if (IN_NO_ORDER.has(message.janus)) return;
     this.heard.push({ message, answer: message.transaction !== undefined });
   }
@@ -41,7 +40,7 @@ export class Party {
   lost() {
     this.client.note(`the connection of ${this.name}`, 'lost');
     this.closed = true;
-    this.waiting.splice(0).forEach((w) => w.resolve(null));
+    this.waiting.forEach((w) => w.resolve(null));
   }
 
   /** Goes without a word; whether a hangup is told in time is up to the gateway's threads. */
@@ -62,11 +61,12 @@ export class Party {
     if (this.closed) throw new Error('the gateway closed the connection');
     return new Promise((resolve) => {
       const entry = { transaction, fits };
-      const late = setTimeout(() => {
-        this.waiting.splice(this.waiting.indexOf(entry), 1);
-        resolve(null);
-      }, ms);
-      entry.resolve = (message) => { clearTimeout(late); resolve(message); };
+      const late = setTimeout(() => entry.resolve(null), ms);
+      entry.resolve = (message) => {
+        clearTimeout(late);
+        this.waiting = this.waiting.filter((w) => w !== entry);
+        resolve(message);
+      };
       this.waiting.push(entry);
     });
   }
@@ -75,7 +75,7 @@ export class Party {
   call(message) {
     const transaction = message.transaction ?? `${this.name} ${this.count += 1}`;
     const reply = this.next(transaction, (m) => m.janus !== 'event');
-    this.socket.send(JSON.stringify({ transaction, session_id: this.session, handle_id: this.handle, ...message }));
+    this.socket.send(JSON.stringify({ transaction, session_id: this.session, handle_id: this.handle, ...this.client.auth, ...message }));
     return reply;
   }
 
@@ -87,6 +87,7 @@ export class Party {
     const transaction = `${this.name} ${this.count += 1}`;
     const answer = event && this.next(transaction, (m) => m.janus === 'event');
     const reply = await this.call({ janus: 'message', body, jsep, transaction });
+    if (reply?.janus !== 'ack') this.waiting.filter((w) => w.transaction === transaction).forEach((w) => w.resolve(null));
     const told = reply?.janus === 'ack' && event ? await answer : null;
     const label = `${this.name}: ${short(JSON.stringify(body))}${jsep ? ` with ${about ?? JSON.stringify(jsep)}` : ''}`;
     this.client.label = label;

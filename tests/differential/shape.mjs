@@ -32,6 +32,7 @@ const BROAD = {
   line: (line) => line,
 };
 const EXACT = {
+  keyed: true,
   literal: (name) => !DRAWN.has(name),
   text: (value) => undrawn(JSON.stringify(value)),
   // The session of the tests' own offers comes back in the answers; that of an offer is drawn.
@@ -53,7 +54,8 @@ function walk(value, path, lines, style) {
   const name = path.split('.').at(-1);
   if (Array.isArray(value)) {
     lines.push(`${path || '.'}: array of ${value.length}`);
-    value.forEach((item, i) => walk(item, `${path}[${i}]`, lines, style));
+    const by = style.keyed && UNORDERED[name];
+    value.forEach((item, i) => walk(item, `${path}[${by ? style.text(by(item)) : i}]`, lines, style));
   } else if (value && typeof value === 'object') {
     lines.push(`${path || '.'}: object`);
     if (OPEN.has(name)) return;

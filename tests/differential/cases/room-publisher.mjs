@@ -87,15 +87,15 @@ export default {
     await p.ask({ request: 'listparticipants', room: 210 });
     await p.ask({ request: 'list' });
     await q.ask({ request: 'unpublish' });
-    await settle(c, { quiet: 400 });
+    await settle(c, { quiet: 1200 });
     await q.ask({ request: 'unpublish' });
-    await settle(c, { quiet: 400 });
+    await settle(c, { quiet: 1200 });
     await send(q, { request: 'publish', display: 'again' }, audio(), video());
     await q.ask({ request: 'leave' });
-    await settle(c, { quiet: 400 });
+    await settle(c, { quiet: 1200 });
     for (const request of REQUESTS) await q.ask({ request, room: 210, ptype: 'publisher' });
     await p.ask({ request: 'destroy', room: 210, secret: 's' });
-    await settle(c, { quiet: 400 });
+    await settle(c, { quiet: 1200 });
     for (const request of REQUESTS) await p.ask({ request, room: 210, ptype: 'publisher' });
     await settle(c);
   },
@@ -104,6 +104,8 @@ export default {
     const p = await Party.enter(c, 'p');
     await p.ask({ request: 'create', room: 220 });
     const good = offer(audio(), video());
+    // Nobody's id is used again: how soon a detached handle's is free is up to Janus' threads.
+    let id = 0;
     for (const [jsep, words] of [
       ['x'], [{}], [{ type: 'offer' }], [{ type: 'offer', sdp: '' }], [{ type: 'offer', sdp: 'x' }], [{ type: 'answer', sdp: good.sdp }, 'an answer'], [{ type: 'nonsense', sdp: good.sdp }, 'another type'],
       [{ type: 'offer', sdp: 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n' }], [without(good, /^a=ice-ufrag/), 'no ufrag'], [without(good, /^a=fingerprint/), 'no fingerprint'],
@@ -113,8 +115,9 @@ export default {
     ]) {
       for (const request of ['publish', 'configure', 'joinandconfigure', 'join', 'unpublish', 'leave']) {
         const q = await Party.enter(c, 'q');
-        if (!request.startsWith('join')) await q.ask({ request: 'join', ptype: 'publisher', room: 220, id: 5 }, { quiet: true });
-        await q.ask({ request, ptype: 'publisher', room: 220, id: 5 }, { jsep, about: words });
+        id += 1;
+        if (!request.startsWith('join')) await q.ask({ request: 'join', ptype: 'publisher', room: 220, id }, { quiet: true });
+        await q.ask({ request, ptype: 'publisher', room: 220, id }, { jsep, about: words });
         await q.gone();
       }
     }
@@ -131,6 +134,7 @@ export default {
     await p.ask({ request: 'create', room: 234, publishers: 99, h264_profile: '640032', videocodec: 'h264' });
     await p.ask({ request: 'create', room: 235, publishers: 0 });
     await p.ask({ request: 'create', room: 236, require_e2ee: true });
+    let id = 100;
     for (const [room, body, ...sections] of [
       [230, {}, audio(), video()], [230, {}, audio()], [230, {}, video({ mid: '0' })], [230, {}, data({ mid: '0' })], [230, {}, audio(), video(), data()], [230, {}, video({ mid: '0' }), audio({ mid: '1' })],
       [230, {}, audio({ direction: 'sendonly' }), video({ direction: 'sendonly' })], [230, {}, audio({ direction: 'recvonly' }), video({ direction: 'recvonly' })], [230, {}, audio({ direction: 'inactive' }), video({ direction: 'sendonly' })],
@@ -143,7 +147,7 @@ export default {
       [231, {}, audio(), video()], [231, {}, audio(), video(), data()], [231, { videocodec: 'vp8' }, audio(), video()], [232, {}, audio(), video()], [233, {}, audio(), video()], [234, {}, audio(), video()], [235, {}, audio(), video()], [236, {}, audio(), video()],
     ]) {
       const q = await Party.enter(c, 'q');
-      await join(q, room, { id: 5 });
+      await join(q, room, { id: id += 1 });
       await send(q, { request: 'publish', ...body }, ...sections);
       await q.gone();
     }
@@ -161,7 +165,7 @@ export default {
     const r = await Party.enter(c, 'r');
     await r.ask({ request: 'join', ptype: 'subscriber', room: 230, streams: [{ feed: 5 }] });
     await p.ask({ request: 'kick', room: 230, id: 5 });
-    await settle(c, { quiet: 400 });
+    await settle(c, { quiet: 1200 });
     for (const room of [230, 231, 232, 233, 234, 235, 236]) await p.ask({ request: 'destroy', room });
     await settle(c);
   },
@@ -187,23 +191,23 @@ export default {
       await one.ask({ request: 'configure', descriptions: [{ mid: '0', description: 'sound' }], display: 'eins' });
       await settle(c);
       await one.ask({ request: 'unpublish' });
-      await settle(c, { quiet: 400 });
+      await settle(c, { quiet: 1200 });
       await two.ask({ request: 'leave' });
-      await settle(c, { quiet: 400 });
+      await settle(c, { quiet: 1200 });
       await p.ask({ request: 'kick', room, id: 1 });
-      await settle(c, { quiet: 400 });
+      await settle(c, { quiet: 1200 });
       await one.gone();
       await settle(c);
       await three.verb({ janus: 'hangup' }, 'hangup');
-      await settle(c, { quiet: 400 });
+      await settle(c, { quiet: 1200 });
       const four = await Party.enter(c, 'four');
       await join(four, room, { id: 3 });
       await join(four, room, { id: 4 });
       await settle(c);
       await three.gone();
-      await settle(c, { quiet: 400 });
+      await settle(c, { quiet: 1200 });
       await p.ask({ request: 'destroy', room });
-      await settle(c, { quiet: 400 });
+      await settle(c, { quiet: 1200 });
       await two.gone();
       await four.gone();
     }
