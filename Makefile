@@ -33,4 +33,4 @@ bench: ## Measurements of the hot paths
 
 clean: ## Remove everything built and installed here
 	@cargo clean
-	@rm -rf fuzz/target html_samples/node_modules tests/browser/node_modules
+	@rm -rf fuzz/target html_samples/node_modules tests/browser/node_modules tests/janode/node_modules

@@ -27,6 +27,7 @@ if [ "$purpose" = test ]; then
   has chromium || has google-chrome || has google-chrome-stable || missing+=(chromium)
   has firefox-esr || has firefox || wanted+=(firefox-esr)
   has janus || wanted+=(janus)
+  has ip || wanted+=(iproute2)
   [ -d /usr/share/janus/demos ] || wanted+=(janus-demos)
 fi
 
@@ -92,6 +93,7 @@ packages html_samples
 
 if [ "$purpose" = test ]; then
   packages tests/browser
+  packages tests/janode
   # Without optimisation they are built in a third of the time and are quick enough.
   tool() {
     if ! has "$1" && [ ! -x "target/tools/bin/$1" ]; then

@@ -29,7 +29,9 @@ import { closeBrowser } from './peer.mjs';
 const REQUESTS = 2000;
 const record = process.env.RECORD && ((text) => appendFileSync(process.env.RECORD, `${text}\n`));
 const ONLY = new RegExp(process.env.ONLY ?? '');
-const PART = process.env.ONLY || !process.env.GATEWAY_ADDRESS ? 'only a part was asked for' : false;
+/** Janus takes no media over loopback. */
+const MEDIA = process.env.GATEWAY_ADDRESS ? {} : { skip: 'no address for media: scripts/in-namespace.sh, as root, gives one' };
+const PART = process.env.ONLY || MEDIA.skip ? 'only a part is compared' : false;
 const ITSELF = process.env.COMPARE === 'janus';
 const SUITES = [
   ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],
@@ -37,7 +39,7 @@ const SUITES = [
   ['rooms', roomManagement, {}], ['publishers', roomPublisher, {}], ['subscribers', roomSubscriber, {}],
   ['rooms named by strings', guards.strings, guards.stringSettings], ['rooms of a file', guards.admin, guards.adminSettings],
   ['rooms without a file', guards.plain, {}], ['rooms with signed tokens', guards.tokens, guards.tokenSettings],
-  ['connected', process.env.GATEWAY_ADDRESS ? roomMedia : {}, {}],
+  ['connected', roomMedia, {}, MEDIA],
 ];
 
 const used = new Set();
@@ -45,8 +47,8 @@ let requests = 0;
 
 describe('against Janus', installed(), () => {
   after(closeBrowser);
-  for (const [name, cases, settings] of SUITES.filter(([title]) => ONLY.test(title))) {
-    describe(name, () => {
+  for (const [name, cases, settings, options = {}] of SUITES.filter(([title]) => ONLY.test(title))) {
+    describe(name, options, () => {
       let theirs;
       let ours;
       before(async () => {
