@@ -6,16 +6,18 @@
  */
 export function differences(title, expected, got, argued, used) {
   const found = [];
-  const length = Math.max(expected.length, got.length);
-  for (let i = 0; i < length; i += 1) {
-    const request = expected[i]?.request ?? got[i]?.request;
-    const where = `${title}: ${request}`;
-    let change = changes(expected[i]?.answer ?? [], got[i]?.answer ?? []);
+  for (const [i, j] of aligned(expected.map((e) => e.request), got.map((e) => e.request))) {
+    const [theirs, ours] = [expected[i], got[j]];
+    const where = `${title}: ${(theirs ?? ours).request}`;
+    let change = changes(theirs?.answer ?? [ABSENT], ours?.answer ?? [ABSENT]);
     for (const row of argued.filter((r) => r.request.test(where))) change = explained(change, row, used);
     if (change.length > 0) found.push([where, ...change.map(([mark, line]) => `    ${mark} ${line}`)].join('\n'));
   }
   return found;
 }
+
+/** Where a case asked only one of the two, because of what that one had said before. */
+const ABSENT = 'not asked';
 
 /** What of a change is left when a row has explained its part; the row holds only as a whole. */
 function explained(change, row, used) {
@@ -33,6 +35,12 @@ function explained(change, row, used) {
 
 /** Lines only the first list has (`-`) and only the second (`+`), in order: the longest common subsequence stays. */
 export function changes(first, second) {
+  return aligned(first, second).filter(([i, j]) => i === undefined || j === undefined)
+    .map(([i, j]) => (j === undefined ? ['-', first[i]] : ['+', second[j]]));
+}
+
+/** Pairs of indices: what is equal beside each other, what only one has alone. */
+function aligned(first, second) {
   const table = Array.from({ length: first.length + 1 }, () => new Array(second.length + 1).fill(0));
   for (let i = first.length - 1; i >= 0; i -= 1) {
     for (let j = second.length - 1; j >= 0; j -= 1) {
@@ -43,13 +51,14 @@ export function changes(first, second) {
   let [i, j] = [0, 0];
   while (i < first.length || j < second.length) {
     if (i < first.length && j < second.length && first[i] === second[j]) {
+      result.push([i, j]);
       i += 1;
       j += 1;
     } else if (i < first.length && (j === second.length || table[i + 1][j] >= table[i][j + 1])) {
-      result.push(['-', first[i]]);
+      result.push([i, undefined]);
       i += 1;
     } else {
-      result.push(['+', second[j]]);
+      result.push([undefined, j]);
       j += 1;
     }
   }

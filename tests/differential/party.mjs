@@ -33,7 +33,9 @@ export class Party {
     this.told = Date.now();
     this.waiting.find((w) => w.transaction === message.transaction && w.fits(message))?.resolve(message);
     if (IN_NO_ORDER.has(message.janus)) return;
-    this.heard.push({ message, answer: message.transaction !== undefined });
+    const answer = message.transaction !== undefined;
+    if (!answer && message.jsep) this.offered = message.jsep;
+    this.heard.push({ message, answer });
   }
 
   /** The gateway closed the connection: nobody waits for it. */
@@ -41,6 +43,12 @@ export class Party {
     this.client.note(`the connection of ${this.name}`, 'lost');
     this.closed = true;
     this.waiting.forEach((w) => w.resolve(null));
+  }
+
+  /** Leaves first, so that nobody hears of it later. */
+  async away() {
+    await this.ask({ request: 'leave' }, { quiet: true });
+    await this.gone();
   }
 
   /** Goes without a word; whether a hangup is told in time is up to the gateway's threads. */

@@ -49,14 +49,14 @@ export const strings = {
       for (const room of [undefined, 5, 'nobody', '']) {
         const q = await Party.enter(c, 'q');
         await q.ask({ request: 'join', ptype, room });
-        await q.gone();
+        await q.away();
       }
     }
     for (const id of [5, null, '', undefined, 'me', 'me']) {
       const q = await Party.enter(c, 'q');
       await q.ask({ request: 'join', ptype: 'publisher', room: 'x', id });
       await settle(c);
-      if (id !== 'me') await q.gone();
+      if (id !== 'me') await q.away();
     }
     await p.ask({ request: 'listparticipants', room: 'x' });
     await p.ask({ request: 'kick', room: 'x', id: 'me' });
@@ -68,7 +68,7 @@ export const strings = {
       if (told.videoroom === 'attached') {
         for (const more of [{ request: 'switch' }, { request: 'switch', feed: 5 }, { request: 'switch', feed: 'nobody' }, { request: 'switch', streams: [{ feed: 5, mid: '0', sub_mid: '0' }] }, { request: 'unsubscribe', streams: [{ feed: 5 }] }, { request: 'subscribe', streams: [{ feed: 5 }] }]) await q.ask(more);
       }
-      await q.gone();
+      await q.away();
     }
     await p.ask({ request: 'destroy', room: 'hall' });
     await p.ask({ request: 'destroy', room: 'hall', secret: 's' });
@@ -170,13 +170,13 @@ export const tokens = {
       for (const body of [{ room: 450 }, { room: 450, pin: 'pin' }]) {
         const r = await Party.enter(c, 'r');
         await r.ask({ request: 'join', ptype: 'publisher', ...body, token: value }, { about: what });
-        await r.gone();
+        await r.away();
       }
     }
     for (const value of [undefined, token(VIDEOROOM, ['room=451']), token(VIDEOROOM, ['room=450'])]) {
       const r = await Party.enter(c, 'r');
       await r.ask({ request: 'join', ptype: 'subscriber', room: 451, streams: [{ feed }], token: value });
-      await r.gone();
+      await r.away();
     }
     await p.ask({ request: 'list' });
     await settle(c);
@@ -190,7 +190,7 @@ export const tokens = {
       const q = await Party.enter(c, 'q');
       await q.ask({ request: 'join', ptype: 'publisher', room: 460, id: id + 1 });
       await q.ask({ request: 'publish' }, { jsep, about: jsep.e2ee ? 'an encrypted offer' : 'an offer' });
-      await q.gone();
+      await q.away();
     }
     await p.ask({ request: 'destroy', room: 460 });
   },

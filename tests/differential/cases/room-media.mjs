@@ -48,13 +48,11 @@ const QUIET = { quiet: 400 };
 /** Where a connection is to end: Janus takes up to a second. */
 const LONG = { quiet: 1400 };
 
-/** The offer that came by itself. */
-const offered = (party) => party.heard.findLast(({ message }) => message.jsep?.type === 'offer')?.message.jsep;
-
+/** Answers the last offer that came by itself, if one came. */
 async function answerOffered(c, party, peer) {
-  await party.until(({ message }) => message.jsep?.type === 'offer');
-  const jsep = offered(party);
-  await settle(c, QUIET);
+  await settle(c, LONG);
+  const jsep = party.offered;
+  party.offered = undefined;
   if (jsep) await answer(party, peer, jsep);
   await settle(c, QUIET);
 }
@@ -185,7 +183,7 @@ export default {
     await two.ask({ request: 'leave' });
     await settle(c, LONG);
     await two.verb({ janus: 'hangup' }, 'hangup');
-    await settle(c, LONG);
+    await answerOffered(c, sub, s);
     await off.ask({ request: 'configure' });
     await settle(c, QUIET);
     await publish(one, a, ['video'], {});

@@ -34,20 +34,20 @@ export default {
     ]) {
       const q = await Party.enter(c, 'q');
       await join(q, 200, body);
-      await q.gone();
+      await q.away();
     }
     await settle(c);
     for (const field of ['audiocodec', 'videocodec', 'bitrate', 'record', 'filename', 'descriptions', 'data', 'audio', 'video', 'keyframe', 'update', 'secret', 'streams']) {
       for (const value of ['x', 5, true, {}, [], null]) {
         const q = await Party.enter(c, 'q');
         await q.ask({ request: 'joinandconfigure', ptype: 'publisher', room: 200, [field]: value });
-        await q.gone();
+        await q.away();
       }
     }
     for (const body of [{ ptype: 'subscriber' }, {}, { ptype: 'x' }]) {
       const q = await Party.enter(c, 'q');
       await q.ask({ request: 'joinandconfigure', room: 200, ...body });
-      await q.gone();
+      await q.away();
     }
     await settle(c);
     const [q, r] = [await Party.enter(c, 'q'), await Party.enter(c, 'r')];
@@ -118,7 +118,7 @@ export default {
         id += 1;
         if (!request.startsWith('join')) await q.ask({ request: 'join', ptype: 'publisher', room: 220, id }, { quiet: true });
         await q.ask({ request, ptype: 'publisher', room: 220, id }, { jsep, about: words });
-        await q.gone();
+        await q.away();
       }
     }
     await p.ask({ request: 'destroy', room: 220 });
@@ -149,7 +149,7 @@ export default {
       const q = await Party.enter(c, 'q');
       await join(q, room, { id: id += 1 });
       await send(q, { request: 'publish', ...body }, ...sections);
-      await q.gone();
+      await q.away();
     }
     const q = await Party.enter(c, 'q');
     await send(q, { request: 'joinandconfigure', ptype: 'publisher', room: 230, id: 5, display: 'five', bitrate: 128000, descriptions: [{ mid: '0', description: 'sound' }] }, audio(), video(), data());
