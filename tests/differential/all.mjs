@@ -11,7 +11,8 @@ import { appendFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 
 import { startGateway } from '../browser/harness/gateway.mjs';
-import { ARGUED } from './argued.mjs';
+import { ARGUED as ARGUED_CORE } from './argued.mjs';
+import { ARGUED_ROOMS } from './argued-rooms.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
 import http from './cases/http.mjs';
@@ -44,6 +45,7 @@ const SUITES = [
   ['connected', roomMedia, NO_ROOMS, MEDIA],
 ];
 
+const ARGUED = [...ARGUED_CORE, ...ARGUED_ROOMS];
 const used = new Set();
 let requests = 0;
 

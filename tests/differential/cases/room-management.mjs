@@ -4,8 +4,8 @@ import { Party, settle } from '../party.mjs';
 
 const CREATE_FLAGS = ['is_private', 'permanent', 'require_pvtid', 'signed_tokens', 'require_e2ee', 'bitrate_cap', 'opus_fec', 'opus_dtx',
   'audiolevel_ext', 'audiolevel_event', 'videoorient_ext', 'playoutdelay_ext', 'transport_wide_cc_ext', 'record', 'lock_record',
-  'notify_joining', 'dummy_publisher', 'video_svc'];
-const CREATE_NUMBERS = ['publishers', 'bitrate', 'fir_freq', 'audio_active_packets', 'audio_level_average', 'threads'];
+  'notify_joining', 'dummy_publisher'];
+const CREATE_NUMBERS = ['publishers', 'bitrate', 'fir_freq', 'audio_active_packets', 'audio_level_average'];
 const CREATE_TEXTS = ['description', 'secret', 'pin', 'audiocodec', 'videocodec', 'vp9_profile', 'h264_profile', 'rec_dir', 'admin_key'];
 const NOT_FLAG = ['x', 1, null];
 const NOT_NUMBER = ['x', -1, 1.5, true, null];
@@ -58,7 +58,7 @@ export default {
       { room: 936, video_svc: true, videocodec: 'vp9' }, { room: 937, vp9_profile: '0', videocodec: 'vp9' }, { room: 938, vp9_profile: '7', videocodec: 'vp9' },
       { room: 939, h264_profile: '42e01f', videocodec: 'h264' }, { room: 940, h264_profile: 'x', videocodec: 'h264' }, { room: 941, vp9_profile: '0' },
       { room: 942, signed_tokens: true }, { room: 943, nonsense: true }, { room: 944, permanent: false }, { room: 9007199254740991 }, { room: 945, dummy_publisher: true },
-      { room: 946, admin_key: 'unasked' }, { room: 947, bitrate: 4294967295 }, { room: 948, publishers: 2147483648 },
+      { room: 946, admin_key: 'unasked' }, { room: 947, bitrate: 4294967295 },
       { room: 949, secret: '', pin: '' },
     ]) {
       const { room } = await p.ask({ request: 'create', ...body });

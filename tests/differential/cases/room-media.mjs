@@ -180,10 +180,10 @@ export default {
     await change(c, sub, s, { request: 'unsubscribe', streams: [{ feed: 1, mid: '2' }] });
     await change(c, sub, s, { request: 'pause' });
     await change(c, sub, s, { request: 'start' });
+    await two.ask({ request: 'unpublish' });
+    await answerOffered(c, sub, s);
     await two.ask({ request: 'leave' });
     await settle(c, LONG);
-    await two.verb({ janus: 'hangup' }, 'hangup');
-    await answerOffered(c, sub, s);
     await off.ask({ request: 'configure' });
     await settle(c, QUIET);
     await publish(one, a, ['video'], {});
@@ -271,7 +271,7 @@ export default {
     }
     await p.ask({ request: 'listforwarders', room: 370 });
     await p.ask({ request: 'listforwarders', room: 370, secret: 's' });
-    for (const body of [{}, { publisher_id: 1 }, { stream_id: made[0] }, { publisher_id: 1, stream_id: 'x' }, { publisher_id: 1, stream_id: 1 }, { publisher_id: 9, stream_id: made[0] }, { publisher_id: 1, stream_id: made[0] }, { publisher_id: 1, stream_id: made[0] }]) {
+    for (const body of [{}, { publisher_id: 1 }, { stream_id: made[0] ?? 5 }, { publisher_id: 1, stream_id: 'x' }, { publisher_id: 1, stream_id: 1 }, { publisher_id: 9, stream_id: made[0] }, { publisher_id: 1, stream_id: made[0] }, { publisher_id: 1, stream_id: made[0] }]) {
       await p.ask({ request: 'stop_rtp_forward', room: 370, secret: 's', ...body });
     }
     await p.ask({ request: 'stop_rtp_forward', room: 370, publisher_id: 1, stream_id: made[1] });
