@@ -34,7 +34,7 @@ const ONLY = new RegExp(process.env.ONLY ?? '');
 const MEDIA = process.env.GATEWAY_ADDRESS ? {} : { skip: 'no address for media: scripts/in-namespace.sh, as root, gives one' };
 const PART = process.env.ONLY || MEDIA.skip ? 'only a part is compared' : false;
 const ITSELF = process.env.COMPARE === 'janus';
-/** A file that names none: without a file we have rooms for the sample pages. */
+/** A file that names none: without a file there may be rooms for the sample pages. */
 const NO_ROOMS = { 'janus.plugin.videoroom': { general: {} } };
 const SUITES = [
   ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],

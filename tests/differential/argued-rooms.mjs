@@ -166,7 +166,7 @@ export const ARGUED_ROOMS = [
   },
   {
     why: 'mended: .. as what was heard until then shows',
-    request: /^connected \/ a room ends under its people: sub hears, after sub: {"request":"leave"/,
+    request: /^(connected \/ a room ends under its people|subscribers \/ answers): (sub|q) hears, after (sub|q): {"request":"leave"/,
     drop: [/^\(the answer /],
     add: [/^\(the answer videoroom error_code error\)$/],
   },
@@ -195,26 +195,8 @@ export const ARGUED_ROOMS = [
     add: ANY,
   },
   {
-    why: 'ours: without a file there are the rooms of the sample pages',
-    request: /^rooms without a file \/ .*(message )?{"(body":{")?request":"list"/,
-    drop: [/list: array of \d+$/],
-    add: [/list: array of \d+$/, /list\[(1234|5678)\]/],
-  },
-  {
     why: 'not yet: forwarders',
     request: /^connected \/ forwarders: p: {"request":"(rtp_forward|stop_rtp_forward|listforwarders)"/,
-    drop: ANY,
-    add: ANY,
-  },
-  {
-    why: 'not yet: recording',
-    request: /"request":"enable_recording"/,
-    drop: ANY,
-    add: [/^plugindata\.data\.(videoroom = "event"|error_code = 499|error = "Recording is not available)/],
-  },
-  {
-    why: 'not yet: publishers of other gateways',
-    request: /"request":"\w*remot\w*"/,
     drop: ANY,
     add: ANY,
   },

@@ -126,12 +126,21 @@ export async function settle(client, { quiet = QUIET_MS, label = client.label } 
     await new Promise((resolve) => setTimeout(resolve, rest));
   }
   for (const party of client.parties) {
-    const heard = party.heard.splice(0);
+    const heard = inOrder(party.heard.splice(0));
     const silent = !heard.some((h) => !h.answer);
     const told = heard.flatMap(({ message, answer }) => (answer ? [`(the answer ${kind(message)})`] : lines(message)));
     client.note(`${party.name} hears, after ${label}`, ...(silent ? [] : told));
     if (!silent) client.record?.(`   ${party.name} hears, after ${label}\n${heard.map(({ message, answer }) => `      ${answer ? '(answer)' : '<-'} ${answer ? kind(message) : raw(message)}`).join('\n')}`);
   }
+}
+
+/** Whether the end of a connection or the answer to `leave` is told first is up to Janus' threads: the answer is. */
+function inOrder(heard) {
+  for (let i = 0; i + 1 < heard.length; i += 1) {
+    const [first, second] = [heard[i], heard[i + 1]];
+    if (first.message.janus === 'hangup' && second.answer) heard.splice(i, 2, second, first);
+  }
+  return heard;
 }
 
 const kind = (message) => {
