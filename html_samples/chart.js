@@ -5,8 +5,10 @@
 class Chart {
   static SECONDS = 60;
 
-  constructor(canvas) {
+  /** `small` leaves out all scales but the highest values. */
+  constructor(canvas, { small = false } = {}) {
     this.canvas = canvas;
+    this.small = small;
     this.points = [];
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
@@ -35,10 +37,13 @@ class Chart {
     const pen = this.canvas.getContext('2d');
     pen.scale(scale, scale);
     const colour = (name) => getComputedStyle(this.canvas).getPropertyValue(name).trim();
-    const box = { left: 46, right: width - 40, top: 10, bottom: height - 22 };
+    const box = this.small
+      ? { left: 1, right: width - 1, top: 2, bottom: height - 2 }
+      : { left: 46, right: width - 40, top: 10, bottom: height - 22 };
     const rates = axis(Math.max(...this.points.map((point) => point.rate), 0), 100);
     const trips = axis(Math.max(...this.points.map((point) => point.roundTrip ?? 0), 0), 4);
-    this.#grid(pen, box, rates, trips, colour);
+    if (this.small) this.#edges(pen, box, rates, trips, colour);
+    else this.#grid(pen, box, rates, trips, colour);
     if (this.points.length < 2) return;
     const last = this.points.at(-1).at;
     const x = (at) => box.right - ((last - at) / Chart.SECONDS) * (box.right - box.left);
@@ -70,6 +75,23 @@ class Chart {
     pen.fillText('1 min ago', box.left, box.bottom + 14);
     pen.textAlign = 'right';
     pen.fillText('now', box.right, box.bottom + 14);
+  }
+
+  #edges(pen, box, rates, trips, colour) {
+    pen.strokeStyle = colour('--line');
+    for (const y of [box.top, box.bottom]) {
+      pen.beginPath();
+      pen.moveTo(box.left, y - 0.5);
+      pen.lineTo(box.right, y - 0.5);
+      pen.stroke();
+    }
+    pen.font = '10px system-ui, sans-serif';
+    pen.textBaseline = 'top';
+    pen.fillStyle = colour('--soft');
+    pen.fillText(`${short(rates.top)} kbit/s`, box.left + 2, box.top + 3);
+    pen.fillStyle = colour('--second');
+    pen.textAlign = 'right';
+    pen.fillText(`${short(trips.top)} ms`, box.right - 2, box.top + 3);
   }
 
   #area(pen, box, points, colour) {

@@ -2,12 +2,12 @@
 //
 // `?server=` names another address of the Janus API (http, https, ws or wss) than that of the page's own gateway.
 
-'use strict';
+import {
+  $, connect, deviceProblem, hideAlert, kilobits, log, milliseconds, pageProblem, serverAddress, setState, showAlert, words,
+} from './page.js';
 
-const $ = (id) => document.getElementById(id);
 const SIZES = { low: 4, middle: 2, high: 1 };
 const STATS_EVERY_MS = 1000;
-const EVENTS_KEPT = 200;
 
 const chart = new Chart($('chart'));
 const call = { janus: null, handle: null, own: new MediaStream(), echo: new MediaStream(), timer: null, before: null };
@@ -16,40 +16,18 @@ const call = { janus: null, handle: null, own: new MediaStream(), echo: new Medi
 
 async function start() {
   hideAlert();
-  if (!window.isSecureContext || !navigator.mediaDevices) {
-    return showAlert('This address is not secure', 'Browsers give camera and microphone only to pages from https or from localhost. Open the page under such an address.');
-  }
-  if (typeof Janus === 'undefined' || typeof adapter === 'undefined') {
-    return showAlert('janus.js is missing', 'Install it with "npm ci" in the html_samples folder ("make run" does) and load the page again.');
-  }
+  const amiss = pageProblem();
+  if (amiss) return showAlert(amiss.title, amiss.text);
   setState('busy', 'Connecting');
   setRunning(true);
   try {
-    await new Promise((resolve) => Janus.init({ debug: ['warn', 'error'], callback: resolve }));
-    await connect();
+    call.janus = await connect($('server').value.trim(), (reason) => fail({ title: 'The gateway is gone', text: reason }));
     await attach();
     await offer({ tracks: tracks() });
     call.timer = setInterval(() => look().catch((error) => log(`statistics: ${error.message}`)), STATS_EVERY_MS);
   } catch (problem) {
     fail(problem);
   }
-}
-
-function connect() {
-  return new Promise((resolve, reject) => {
-    const server = $('server').value.trim();
-    call.janus = new Janus({
-      server,
-      iceServers: [],
-      success: resolve,
-      error: (reason) => {
-        const unreachable = !call.handle;
-        reject({ title: unreachable ? 'The gateway does not answer' : 'The gateway is gone', text: `${server}: ${words(reason)}` });
-        if (!unreachable) fail({ title: 'The gateway is gone', text: words(reason) });
-      },
-      destroyed: () => log('session ended'),
-    });
-  });
 }
 
 function attach() {
@@ -253,15 +231,13 @@ function show(now, pair, report) {
   if (sent?.frameWidth) badge('own-size', `${sent.frameWidth} × ${sent.frameHeight}, ${Math.round(sent.framesPerSecond ?? 0)} fps`);
   put('figure-lost', String(now.lost));
   put('figure-codecs', now.codecs.join(', ') || '–');
-  put('figure-rtt', roundTrip === null ? '–' : roundTrip < 1 ? '< 1 ms' : `${Math.round(roundTrip)} ms`);
+  put('figure-rtt', milliseconds(roundTrip));
   const remote = pair && report.get(pair.remoteCandidateId);
   if (remote) {
     const address = remote.address ?? remote.ip ?? '';
     put('figure-path', `${remote.protocol} ${address}`, `${remote.protocol} ${address}, port ${remote.port}`);
   }
 }
-
-const kilobits = (rate) => (rate >= 1000 ? `${(rate / 1000).toFixed(2)} Mbit/s` : `${Math.round(rate)} kbit/s`);
 
 function put(id, text, title = text) {
   $(id).textContent = text;
@@ -274,11 +250,6 @@ function badge(id, text) {
 }
 
 // --- the page ---
-
-function setState(state, text) {
-  $('state').dataset.state = state;
-  $('state').textContent = text;
-}
 
 function setRunning(on) {
   $('start').hidden = on;
@@ -312,43 +283,6 @@ function addLine(text, whose) {
   $('lines').scrollTop = $('lines').scrollHeight;
 }
 
-function log(text) {
-  const item = document.createElement('li');
-  const time = document.createElement('time');
-  time.textContent = new Date().toLocaleTimeString();
-  item.append(time, text);
-  $('events').prepend(item);
-  while ($('events').children.length > EVENTS_KEPT) $('events').lastChild.remove();
-}
-
-function showAlert(title, text) {
-  $('alert-title').textContent = title;
-  $('alert-text').textContent = text;
-  $('alert').hidden = false;
-  log(`${title}: ${text}`);
-  $('alert').scrollIntoView({ block: 'nearest' });
-}
-
-function hideAlert() {
-  $('alert').hidden = true;
-}
-
-function deviceProblem(error) {
-  const about = {
-    NotAllowedError: ['No permission', 'The browser was not allowed to use camera and microphone. Allow it in the address bar, then start again.'],
-    SecurityError: ['No permission', 'This page may not use camera and microphone here.'],
-    NotFoundError: ['No camera or microphone', 'None was found. Plug one in, then start again.'],
-    NotReadableError: ['The camera is busy', 'Another program is using the camera or the microphone. Close it, then start again.'],
-    OverconstrainedError: ['The camera cannot do that', 'Choose another camera size, then start again.'],
-  }[error?.name];
-  return about ? { title: about[0], text: about[1] } : { title: 'No call could be made', text: words(error) };
-}
-
-function words(reason) {
-  if (reason && typeof reason === 'object') return reason.message ?? reason.text ?? JSON.stringify(reason);
-  return String(reason);
-}
-
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
 /** Fills a list with what this browser can both send and take. */
@@ -361,7 +295,7 @@ function fillCodecs(select, kind, names) {
 }
 
 function prepare() {
-  $('server').value = new URLSearchParams(location.search).get('server') ?? new URL('/janus', location.href).href;
+  $('server').value = serverAddress();
   fillCodecs($('video-codec'), 'video', { vp8: 'VP8', vp9: 'VP9', h264: 'H.264', av1: 'AV1', h265: 'H.265' });
   fillCodecs($('audio-codec'), 'audio', { opus: 'Opus', g722: 'G.722', pcmu: 'PCMU', pcma: 'PCMA' });
   $('start-form').addEventListener('submit', (event) => { event.preventDefault(); start(); });

@@ -106,6 +106,10 @@ function listeners(httpPort, wsPort) {
       admin: { admin_ws: false },
     },
     'janus.plugin.echotest': { general: { events: true } },
+    'janus.plugin.videoroom': {
+      general: { events: true },
+      'room-1234': { description: 'Demo room', publishers: 6, bitrate: 1_000_000, fir_freq: 10 },
+    },
   };
 }
 
