@@ -3,13 +3,16 @@
 //
 // Media passes sealed, but the RTP header is in the clear, so the relay knows what it dropped: by SSRC and sequence
 // number, and whether the same number came again later.
+//
+// It may also be a bottleneck (`narrow`): everything towards the browser then leaves at a given rate from a queue of a
+// given size, and what does not fit is dropped, as by a router.
 
 import dgram from 'node:dgram';
 
 const LARGE_BUFFER = 4 * 1024 * 1024;
 
 /** Starts a relay to `target` (`{address, port}`), losing `share` of the media each way. */
-export async function startRelay({ target, share, seed, address = '127.0.0.1' }) {
+export async function startRelay({ target, share = 0, seed = 1, address = '127.0.0.1' }) {
   const relay = new Relay(target, share, seed);
   await relay.listen(address);
   return relay;
@@ -21,6 +24,7 @@ class Relay {
     this.share = share;
     this.up = new Direction(seed, { probes: true });
     this.down = new Direction(seed ^ 0x5bd1e995);
+    this.bottleneck = new Bottleneck();
     this.legs = new Map();
     this.front = socket();
     this.front.on('message', (packet, from) => this.#fromBrowser(packet, from));
@@ -39,7 +43,8 @@ class Relay {
       leg = { socket: socket(), waiting: [] };
       this.legs.set(key, leg);
       leg.socket.on('message', (answer) => {
-        if (!this.down.loses(answer, this.share)) this.front.send(answer, from.port, from.address);
+        if (this.down.loses(answer, this.share)) return;
+        this.bottleneck.pass(answer.length, () => this.front.send(answer, from.port, from.address));
       });
       leg.ready = bound(leg.socket, this.address);
     }
@@ -47,9 +52,50 @@ class Relay {
     leg.ready.then(() => leg.socket.send(packet, this.target.port, this.target.address), () => {});
   }
 
+  /** From now on at most `rate` bits a second go towards the browser, and `queue` bytes wait; without a rate, all. */
+  narrow({ rate = Infinity, queue = 0 } = {}) {
+    Object.assign(this.bottleneck, { rate, queue });
+  }
+
   stop() {
+    this.bottleneck.stop();
     for (const leg of this.legs.values()) leg.socket.close();
     this.front.close();
+  }
+}
+
+/** A link of a given rate with a queue before it that drops at its tail. */
+class Bottleneck {
+  constructor() {
+    Object.assign(this, { rate: Infinity, queue: 0, waiting: [], bytes: 0, dropped: 0, passed: 0, timer: null, free: 0 });
+  }
+
+  pass(size, send) {
+    if (this.rate === Infinity && this.waiting.length === 0) return send();
+    if (this.bytes + size > this.queue && this.rate !== Infinity) return void (this.dropped += 1);
+    this.waiting.push({ size, send });
+    this.bytes += size;
+    return this.#drain();
+  }
+
+  #drain() {
+    if (this.timer !== null) return;
+    const now = performance.now();
+    this.free = Math.max(this.free, now - 2);
+    while (this.waiting.length > 0 && this.free <= now) {
+      const { size, send } = this.waiting.shift();
+      this.bytes -= size;
+      this.passed += size;
+      this.free += (size * 8000) / this.rate;
+      send();
+    }
+    if (this.waiting.length === 0) return;
+    this.timer = setTimeout(() => { this.timer = null; this.#drain(); }, Math.max(1, this.free - now));
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.waiting = [];
   }
 }
 

@@ -21,10 +21,10 @@ export const DATA = { type: 'data' };
 after(closeBrowser);
 
 /**
- * Inside a `describe`: a gateway for its tests, and tabs that are closed after each.
+ * Inside a `describe`: a gateway for its tests, and tabs with a test page that are closed after each.
  * Gives `{gateway, tab(), call()}`, filled before the first test.
  */
-export function withGateway(settings = {}, { open = newTab } = {}) {
+export function withGateway(settings = {}, { open = newTab, page = 'call.html' } = {}) {
   const suite = { gateway: null, pages: null };
   const tabs = [];
   before(async () => {
@@ -41,11 +41,11 @@ export function withGateway(settings = {}, { open = newTab } = {}) {
     await suite.pages?.stop();
   });
 
-  /** A tab with the call page, attached to the echo plugin. */
+  /** A tab with the page and a session; the call page is attached to the echo plugin. */
   suite.tab = async (options = {}) => {
     const tab = await open();
     tabs.push(tab);
-    await tab.goto(`${suite.pages.origin}/pages/call.html`);
+    await tab.goto(`${suite.pages.origin}/pages/${page}`);
     tab.ids = await tab.open({ server: suite.gateway.http, ...options });
     return tab;
   };
