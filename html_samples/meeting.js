@@ -86,6 +86,10 @@ export function runMeeting(subscriptions) {
   $('microphone').addEventListener('change', (event) => meeting?.enable('audio', event.target.checked));
   $('camera').addEventListener('change', (event) => meeting?.enable('video', event.target.checked));
   $('cap').addEventListener('change', (event) => meeting?.cap(Number(event.target.value)));
+  // A small picture has no room for three layers.
+  const enlarge = () => { if ($('layers').value && /^(320|640)x/.test($('resolution').value)) $('resolution').value = '1280x720'; };
+  $('layers').addEventListener('change', enlarge);
+  enlarge();
   $('alert-close').addEventListener('click', hideAlert);
   if (asked.has('autojoin')) join();
 }

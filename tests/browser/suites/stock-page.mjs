@@ -1,26 +1,20 @@
 // The stock echo page of the janus-demos package: unmodified but for the address in its settings.js.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { newTab } from '../harness/chromium.mjs';
 import { startGateway } from '../harness/gateway.mjs';
-import { servePages } from '../harness/pages.mjs';
+import { needsStock, serveStock } from '../harness/stock.mjs';
 import { TEST_MS } from '../harness/suite.mjs';
 
-const DEMOS = '/usr/share/janus/demos';
-const missing = existsSync(path.join(DEMOS, 'echotest.html')) ? {} : { skip: 'no stock pages here: apt-get install janus-demos' };
-
-describe('the stock echo page', missing, () => {
+describe('the stock echo page', needsStock('echotest'), () => {
   let gateway;
   let pages;
 
   before(async () => {
     gateway = await startGateway();
-    pages = await servePages({ '/demos/': DEMOS }, { '/demos/settings.js': await settings(gateway.http) });
+    pages = await serveStock(gateway.http);
   });
   after(async () => {
     await gateway?.stop();
@@ -69,13 +63,3 @@ const shown = (tab) => tab.run(() => {
   const video = document.querySelector('video[id^=peervideo]');
   return `${video.videoWidth}x${video.videoHeight}`;
 });
-
-/** The page's own settings with our address; Debian's copy leaves iceServers and the tokens to whoever installs it. */
-async function settings(address) {
-  const stock = await readFile(path.join(DEMOS, 'settings.js'), 'utf8');
-  const ours = stock
-    .replace(/^(\s*server = ).*:8088\/janus";$/m, `$1${JSON.stringify(address)};`)
-    .replace(/^var iceServers = null;$/m, 'var iceServers = [];');
-  assert.ok(ours.includes(address) && ours.includes('iceServers = [];'));
-  return `${ours}\nvar token = "", apisecret = "";\n`;
-}
