@@ -64,13 +64,13 @@ function withSteps(tab) {
     return frames() === before;
   }, [who, mid]);
 
-  /** Audio energy of the m-line that brings `feed`'s sound, gained within a second. */
+  /** Audio energy of the m-line that brings `feed`'s sound, gained within half a second. */
   tab.hears = async (who, feed) => {
     const { mid } = await tab.do('line', who, feed, 'audio');
     return tab.run(async ([name, m]) => {
       const energy = async () => (await window.room.stats(name)).in[m]?.totalAudioEnergy ?? 0;
       const before = await energy();
-      await new Promise((resolve) => { setTimeout(resolve, 1000); });
+      await new Promise((resolve) => { setTimeout(resolve, 500); });
       return (await energy()) - before;
     }, [who, mid]);
   };
@@ -78,7 +78,7 @@ function withSteps(tab) {
   /** Ends when the sound of `feed` is off. A decoder fades out first. */
   tab.fallsSilent = async (who, feed) => {
     const heard = [];
-    for (let i = 0; i < 5; i += 1) {
+    for (let i = 0; i < 10; i += 1) {
       heard.push(await tab.hears(who, feed));
       if (heard.at(-1) < 1e-5) return;
     }

@@ -25,7 +25,7 @@ describe('video room', () => {
       for (const other of others.filter((o) => names.indexOf(o) > names.indexOf(who))) await publisherTold(tabs[who], who, ids[other]);
       await tabs[who].do('watch', 'eyes', { room, streams: others.map((other) => ({ feed: ids[other] })) });
     }
-    for (const who of names) {
+    await Promise.all(names.map(async (who) => {
       for (const other of names.filter((o) => o !== who)) {
         await tabs[who].isPictureOf('eyes', ids[other], other);
         await tabs[who].sees('eyes', ids[other], { count: 15 });
@@ -34,7 +34,7 @@ describe('video room', () => {
         const { hertz } = await tabs[who].do('pitch', 'eyes', mid);
         assert.ok(Math.abs(hertz - LOOKS[other].hertz) < 80, `${who} hears ${other} at ${hertz} Hz`);
       }
-    }
+    }));
   });
 
   it('publishes, unpublishes and publishes again on one handle', { timeout: TEST_MS }, async () => {
@@ -67,8 +67,8 @@ describe('video room', () => {
       [{ streams: [{ mid: '1', send: false }] }, { streams: [{ mid: '1', send: true }] }], [{ video: false }, { video: true }],
     ]) {
       await tab.do('ask', 'ann', { request: 'configure', ...off });
-      await tab.seesNothing('eyes', mid);
-      assert.ok(await tab.hears('eyes', id) > 0.01, 'the sound goes on');
+      const [sound] = await Promise.all([tab.hears('eyes', id), tab.seesNothing('eyes', mid)]);
+      assert.ok(sound > 0.01, 'the sound goes on');
       await tab.do('ask', 'ann', { request: 'configure', ...on });
       await tab.sees('eyes', id);
     }
@@ -155,7 +155,7 @@ describe('video room', () => {
     await leaver.sees('eyes', id);
     await tab.do('forgetGaps', 'eyes');
     await leaver.driver.close();
-    const line = await tab.sees('eyes', id, { count: 45 });
+    const line = await tab.sees('eyes', id, { count: 30 });
     assert.ok(line.gap < 1000, `no frame for ${line.gap} ms`);
     assert.ok(await tab.hears('eyes', id) > 0.01);
   });
@@ -165,7 +165,7 @@ describe('video room', () => {
     const room = await suite.room(publisher);
     const { joined: { id } } = await publisher.do('enter', 'ann', { room, tracks: both('ann') });
     const times = [];
-    for (let i = 0; i < 7; i += 1) {
+    for (let i = 0; i < 5; i += 1) {
       const who = `eyes ${i}`;
       await tab.do('watch', who, { room, streams: [{ feed: id }] });
       const { first } = await tab.sees(who, id, { count: 1 });
@@ -173,9 +173,9 @@ describe('video room', () => {
       // Longer than keyframes are held back from each other.
       await sleep(700);
     }
-    times.sort((a, b) => a - b);
     t.diagnostic(`from "attached" to the first decoded frame: ${times.join(', ')} ms`);
-    assert.ok(times[3] < 500, `the median is ${times[3]} ms`);
+    times.sort((a, b) => a - b);
+    assert.ok(times[2] < 500, `the median is ${times[2]} ms`);
   });
 
   it('data goes from a publisher to two subscribers, labelled with its id', { timeout: TEST_MS }, async () => {
