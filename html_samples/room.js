@@ -214,7 +214,7 @@ export class Subscription {
     const answer = await this.handle.answer(jsep);
     if (this.closed) return;
     const transceivers = this.pc.getTransceivers();
-    this.streams = message.streams.map((stream) => ({
+    this.streams = (message.streams ?? this.streams).map((stream) => ({
       ...stream, track: transceivers.find((transceiver) => transceiver.mid === stream.mid)?.receiver.track,
     }));
     this.on.streams(this.streams);

@@ -165,7 +165,8 @@ window.room = (() => {
     const externalEncryption = jsep.e2ee === true;
     const back = await within(15000, 'createAnswer', (success, error) => one.handle.createAnswer({ jsep: offered, tracks, externalEncryption, success, error }));
     one.offer = jsep;
-    one.streams = message.streams;
+    // The offer of an ICE restart names no streams: they are as they were.
+    one.streams = message.streams ?? one.streams;
     for (const transceiver of one.handle.webrtcStuff.pc.getTransceivers()) follow(one, transceiver);
     const started = await exchange(one, { request: 'start' }, back);
     if (started.message.error_code) note('trouble', one.who, { started: started.message });

@@ -190,13 +190,7 @@ describe('video room', () => {
     }
     const heard = (one, what) => one.until(`data ${what}`, 10_000, (w) => window.room.events.some((e) => e.who === 'eyes' && e.kind === 'data'
       && JSON.stringify(e.data) === JSON.stringify(w)), what);
-    // What is sent before a subscriber's association is up is lost: nobody waits for it.
-    for (const one of eyes) {
-      for (let i = 0; i < 20 && (await one.events('data')).length === 0; i += 1) {
-        await tab.do('data', 'ann', 'anybody?');
-        await sleep(200);
-      }
-    }
+    await dataFlows(tab, eyes);
     for (const what of ['grüße, 世界', [0, 1, 2, 254, 255], 'x'.repeat(20_000)]) {
       await tab.do('data', 'ann', what);
       for (const one of eyes) await heard(one, what);
@@ -239,6 +233,39 @@ describe('video room', () => {
     assert.deepEqual((await tab.events('webrtc')).map((e) => e.up), [true, true], 'no connection went down');
   });
 
+  it('a publisher of two pictures says which is which, and a subscriber takes one', { timeout: TEST_MS }, async () => {
+    const tab = await suite.tab();
+    const room = await suite.room(tab);
+    await tab.do('enter', 'bob', { room });
+    const descriptions = [{ mid: '0', description: 'face' }, { mid: '1', description: 'board' }];
+    const { joined: { id } } = await tab.do('enter', 'ann', { room, tracks: [camera('ann'), camera('dan')], body: { descriptions } });
+    await publisherTold(tab, 'bob', id);
+    const told = (await tab.events('message')).find((e) => e.who === 'bob' && e.message.publishers?.length === 1).message.publishers[0];
+    assert.deepEqual(told.streams.map((s) => [s.mid, s.description]), [['0', 'face'], ['1', 'board']]);
+    await tab.do('watch', 'eyes', { room, streams: [{ feed: id, mid: '1' }] });
+    await tab.isPictureOf('eyes', id, 'dan');
+    const [line] = await tab.do('seen', 'eyes');
+    assert.deepEqual([line.feed_mid, line.feed_description], ['1', 'board']);
+    await tab.do('ask', 'eyes', { request: 'switch', streams: [{ feed: id, mid: '0', sub_mid: '0' }] });
+    await tab.shows('eyes', '0', 'ann', 10_000);
+  });
+
+  it('goes on over an ICE restart of a subscriber and of the publisher', { timeout: TEST_MS }, async () => {
+    const tab = await suite.tab();
+    const { id } = await oneWatched(suite, tab);
+    const ufrag = (sdp) => /a=ice-ufrag:(\S+)/.exec(sdp)[1];
+    const before = (await tab.do('offer', 'eyes')).sdp;
+    await tab.do('ask', 'eyes', { request: 'configure', restart: true });
+    await tab.until('a new offer', 10_000, (old) => window.room.offer('eyes').sdp !== old, before);
+    assert.notEqual(ufrag((await tab.do('offer', 'eyes')).sdp), ufrag(before));
+    await tab.sees('eyes', id, { count: 15 });
+    const { answer } = await tab.do('publish', 'ann', { iceRestart: true, body: { request: 'configure' } });
+    assert.match(answer, /a=ice-ufrag/);
+    await tab.sees('eyes', id, { count: 30 });
+    assert.deepEqual((await tab.events('webrtc')).map((e) => e.up).filter((up) => !up), []);
+    assert.deepEqual(await tab.events('trouble'), []);
+  });
+
   it('says on both sides that the media is encrypted end to end', { timeout: TEST_MS }, async () => {
     const tab = await suite.tab();
     const room = await suite.room(tab);
@@ -253,8 +280,8 @@ describe('video room', () => {
 describe('video room with ids that are strings', () => {
   const suite = withRooms({ 'janus.plugin.videoroom': { general: { string_ids: true } } });
 
-  it('people and rooms have names', { timeout: TEST_MS }, async () => {
-    const tab = await suite.tab();
+  it('people, rooms and channels have names, over a WebSocket', { timeout: TEST_MS }, async () => {
+    const tab = await suite.tab({ server: suite.gateway.ws });
     const room = await suite.room(tab, { room: 'lounge' });
     assert.equal(room, 'lounge');
     await tab.do('attach', 'bob');
@@ -264,6 +291,8 @@ describe('video room with ids that are strings', () => {
     await publisherTold(tab, 'bob', 'ann@home');
     await tab.do('watch', 'eyes', { room, streams: [{ feed: 'ann@home' }] });
     await tab.isPictureOf('eyes', 'ann@home', 'ann');
+    await dataFlows(tab, [tab]);
+    assert.equal((await tab.events('data'))[0].label, 'ann@home');
     assert.deepEqual((await tab.do('refusal', 'manager', { request: 'exists', room: 1234 })).code, 430);
   });
 });
@@ -280,3 +309,13 @@ async function oneWatched(suite, tab, wish = {}) {
 
 const publisherTold = (tab, who, id) => tab.until(`${who} is told of ${id}`, 10_000, ([name, publisher]) => window.room.events.some((e) => e.who === name
   && e.message?.publishers?.some((p) => p.id === publisher)), [who, id]);
+
+/** Ends when data of `ann` comes to `eyes` of each page. What is sent before an association is up is lost. */
+async function dataFlows(tab, pages) {
+  for (const one of pages) {
+    for (let i = 0; i < 40 && (await one.events('data')).length === 0; i += 1) {
+      await tab.do('data', 'ann', 'anybody?');
+      await sleep(200);
+    }
+  }
+}
