@@ -200,4 +200,22 @@ export const ARGUED_ROOMS = [
     drop: ANY,
     add: ANY,
   },
+  {
+    why: 'mended: an idle section names its codec, so that it can be taken up again without another choice',
+    request: /^publishers \/ answers: .* with audio 0 inactive,/,
+    drop: [/^jsep\.sdp m=audio 9 UDP\/TLS\/RTP\/SAVPF 0$/],
+    add: [/^jsep\.sdp (m=audio 9 UDP\/TLS\/RTP\/SAVPF 111|a=rtpmap:111 |a=fmtp:111 |a=extmap:[14] )/],
+  },
+  {
+    why: 'mended: an offer with fewer sections than were agreed on is refused for what it is (RFC 9429, 5.2.2)',
+    request: /^connected \/ .*"request":"publish"} with another offer$/,
+    drop: [/^janus = "ack"$/, /^session_id: number$/, ...EVENT, ...ERROR(434, "Can't publish, already published")],
+    add: [/^janus = "error"$/, /^error: object$/, /^error\.code = 469$/, /^error\.reason = "Error processing SDP"$/],
+  },
+  {
+    why: 'mended: whoever comes in is told truly who talks',
+    request: /^connected \/ who talks: late: /,
+    drop: [/\.streams\[0\]\.talking = false$/],
+    add: [/\.streams\[0\]\.talking = true$/],
+  },
 ];

@@ -66,7 +66,11 @@ impl VideoRoom {
             Refusal::invalid(format!("'{name}' is no room id; with string_ids it could be one"))
         })?;
         check_types(o)?;
-        let config = Config::read(o, &id)?;
+        let mut config = Config::read(o, &id)?;
+        if o.get("description").is_none() {
+            // As Janus has it: a room of the file is called as its section.
+            config.description = format!("room-{id}");
+        }
         if self.rooms.contains_key(&id) {
             return Err(Refusal::new(code::ROOM_EXISTS, format!("Room {id} already exists")));
         }
