@@ -209,7 +209,7 @@ export const ARGUED_ROOMS = [
   {
     why: 'mended: an offer with fewer sections than were agreed on is refused for what it is (RFC 9429, 5.2.2)',
     request: /^connected \/ .*"request":"publish"} with another offer$/,
-    drop: [/^janus = "ack"$/, /^session_id: number$/, ...EVENT, ...ERROR(434, "Can't publish, already published")],
+    drop: [/^janus = "ack"$/, ...EVENT, ...ERROR(434, "Can't publish, already published")],
     add: [/^janus = "error"$/, /^error: object$/, /^error\.code = 469$/, /^error\.reason = "Error processing SDP"$/],
   },
   {
