@@ -4,8 +4,7 @@
 //! answer of ours, or offer of ours, on; an offer the plugin refused has left nothing behind, so the next one is as good as
 //! a first one.
 
-use crate::handle::{Exchange, Life, Queued, TheirOffer, Waiting, still_cleaning};
-use crate::io::Output;
+use crate::handle::{Exchange, Life, Part, Queued, TheirOffer, Waiting, still_cleaning};
 use crate::machine::{Ask, Core};
 use crate::settings::limits;
 use crate::tasks::Later;
@@ -91,6 +90,7 @@ impl Core {
             return Err(ErrorCode::HandleNotFound.into());
         };
         let renegotiation = matches!(handle.life, Life::Present { .. });
+        let mut glare = false;
         match &handle.exchange {
             // RFC 9429 section 5.2.2: m-lines never go away.
             _ if renegotiation && offer.media.len() < handle.agreed.len() => return Err(unprocessable(true)),
@@ -101,12 +101,15 @@ impl Core {
                 // Glare in a renegotiation: the client's offer wins, as in Janus.
                 tracing::debug!(handle = %id, "the client offers instead of answering");
                 self.counters.illegal_transitions += 1;
-                handle.waiting.clear();
+                glare = true;
             }
             Exchange::Theirs(_) | Exchange::Settled => {}
         }
         let offer = TheirOffer { description: Arc::clone(offer), trickle };
         handle.exchange = Exchange::Theirs(Box::new(offer));
+        if glare {
+            self.give_up_descriptions(id);
+        }
         Ok(renegotiation)
     }
 
@@ -171,7 +174,7 @@ impl Core {
                 return self.push(id, transaction, data);
             }
         };
-        if handle.waiting.len() >= limits::WAITING_DESCRIPTIONS {
+        if handle.waiting.iter().filter(|w| w.is_wanted()).count() >= limits::WAITING_DESCRIPTIONS {
             self.counters.refused_full += 1;
             return self.push(id, transaction, data);
         }
@@ -204,7 +207,11 @@ impl Core {
             None => Exchange::Ours(Box::new(jsep.plan.clone())),
         };
         let answers = offer.is_some();
-        handle.waiting.push(Waiting { exchange, deadline, transaction, data, plan: jsep });
+        handle.waiting.push_back(Waiting {
+            transaction,
+            data,
+            part: Part::Wanted { exchange, deadline, plan: jsep },
+        });
         self.deadlines.insert((deadline, id));
         self.media_command(MediaCommand::Negotiate(Box::new(negotiation)));
         if answers {
@@ -212,27 +219,49 @@ impl Core {
         }
     }
 
-    /// Our part of a description is there: writes it and sends the event that has waited for it.
+    /// Our part of a description is there: writes it and sends the event that has waited for it, and those behind it.
     pub(crate) fn on_local(&mut self, id: HandleId, exchange: u64, mut transport: LocalTransport) {
         let Some(handle) = self.handles.get_mut(&id) else { return };
-        let Some(at) = handle.waiting.iter().position(|w| w.exchange == exchange) else {
+        let Some(waiting) = handle.waiting.iter_mut().find(|w| w.is_exchange(exchange)) else {
             self.counters.illegal_transitions += 1;
             return tracing::debug!(handle = %id, exchange, "nobody waits for this transport");
         };
-        let waiting = handle.waiting.remove(at);
-        let session = handle.session;
-        if waiting.plan.kind == JsepKind::Offer {
+        let Part::Wanted { plan, .. } = std::mem::replace(&mut waiting.part, Part::Ready(None)) else {
+            return;
+        };
+        if plan.kind == JsepKind::Offer {
             // RFC 8842 section 5.3: also when the roles are settled, the answerer chooses.
             transport.setup = Setup::ActPass;
         }
-        let sdp = portunus_sdp::write(&waiting.plan.plan, &transport);
-        self.jsep_notice(id, "local", waiting.plan.kind, &sdp);
-        let jsep = LocalJsep { kind: waiting.plan.kind, sdp, e2ee: waiting.plan.e2ee };
-        if let Some(sender) = self.sender(id) {
-            let (transaction, package) = (waiting.transaction.as_deref(), self.package_of(id));
-            let json = sender.plugin_event(transaction, package, waiting.data, Some(&jsep));
-            self.outputs.push_back(Output::Event { session, json });
+        let sdp = portunus_sdp::write(&plan.plan, &transport);
+        let jsep = LocalJsep { kind: plan.kind, sdp, e2ee: plan.e2ee };
+        let (kind, text) = (jsep.kind, jsep.sdp.clone());
+        waiting.part = Part::Ready(Some(jsep));
+        self.jsep_notice(id, "local", kind, &text);
+        self.release(id);
+    }
+
+    /// Sends the events at the front that wait for nothing any more.
+    fn release(&mut self, id: HandleId) {
+        loop {
+            let Some(handle) = self.handles.get_mut(&id) else { return };
+            let Some(Waiting { transaction, data, part }) = handle.waiting.pop_front() else { return };
+            match part {
+                Part::Ready(jsep) => self.send_event(id, transaction.as_deref(), data, jsep.as_ref()),
+                wanted @ Part::Wanted { .. } => {
+                    return handle.waiting.push_front(Waiting { transaction, data, part: wanted });
+                }
+            }
         }
+    }
+
+    /// The descriptions that events wait for will never be there: these events go without them, so that none is lost.
+    pub(crate) fn give_up_descriptions(&mut self, id: HandleId) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        for waiting in handle.waiting.iter_mut().filter(|w| w.is_wanted()) {
+            waiting.part = Part::Ready(None);
+        }
+        self.release(id);
     }
 
     fn jsep_notice(&mut self, id: HandleId, owner: &str, kind: JsepKind, sdp: &str) {

@@ -5,6 +5,7 @@ use crate::io::Output;
 use crate::machine::{Ask, Core, Step};
 use crate::settings::limits;
 use crate::tasks::Later;
+use portunus_api::reply::LocalJsep;
 use portunus_api::{
     ApiError, ErrorCode, HandleId, Kind, Request, SessionId, Trickle, Value, Verb, optional, reply, require,
 };
@@ -31,8 +32,8 @@ pub(crate) struct Handle {
     pub(crate) agreed: Vec<Negotiated>,
     /// `trickle` requests whose offer or answer is not there yet, unread.
     pub(crate) early: VecDeque<(Instant, Trickle)>,
-    /// Events whose description waits for the media engine.
-    pub(crate) waiting: Vec<Waiting>,
+    /// Events in their order: the first one's description waits for the media engine, the others wait for the first.
+    pub(crate) waiting: VecDeque<Waiting>,
     /// The request that waits for a task.
     pub(crate) later: Option<Later>,
     /// What came while the old PeerConnection was closing, or behind a request that waits for a task.
@@ -51,12 +52,10 @@ pub(crate) enum Life {
         /// The mid that carries the transport.
         first_mid: String,
     },
-    /// It was told to close and has not said yet that it has.
+    /// It was told to close and has not said yet that it has. For plugin and client it is closed already.
     Closing {
         /// When it counts as closed.
         deadline: Instant,
-        /// What the event will say then.
-        reason: String,
     },
 }
 
@@ -78,14 +77,21 @@ pub(crate) struct TheirOffer {
     pub(crate) trickle: bool,
 }
 
-/// An event that waits for our part of its description.
+/// A plugin's event that waits for its description, or for an earlier one's.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) exchange: u64,
-    pub(crate) deadline: Instant,
     pub(crate) transaction: Option<String>,
     pub(crate) data: Value,
-    pub(crate) plan: Box<JsepPlan>,
+    pub(crate) part: Part,
+}
+
+/// The description of an event that waits.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// Our part of it is still to come from the media engine.
+    Wanted { exchange: u64, deadline: Instant, plan: Box<JsepPlan> },
+    /// It is there, or there is none.
+    Ready(Option<LocalJsep>),
 }
 
 /// Something that waits until the old PeerConnection is closed, or behind a request that waits for a task.
@@ -115,7 +121,7 @@ impl Handle {
             exchange: Exchange::Settled,
             agreed: Vec::new(),
             early: VecDeque::new(),
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             later: None,
             queue: VecDeque::new(),
         }
@@ -128,6 +134,20 @@ impl Handle {
 
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.life, Life::Closing { .. })
+    }
+}
+
+impl Waiting {
+    pub(crate) const fn is_wanted(&self) -> bool {
+        matches!(self.part, Part::Wanted { .. })
+    }
+
+    pub(crate) fn is_exchange(&self, number: u64) -> bool {
+        matches!(self.part, Part::Wanted { exchange, .. } if exchange == number)
+    }
+
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        matches!(self.part, Part::Wanted { deadline, .. } if deadline <= now)
     }
 }
 
@@ -248,21 +268,20 @@ impl Core {
         Ok(())
     }
 
-    /// Closes a PeerConnection, real or still to be made. `even_idle`: the plugin is told even if there is none.
+    /// Closes a PeerConnection, real or still to be made. Plugin and client hear of it at once: what they do next is about
+    /// the next one, and waits for the media engine. `even_idle`: the plugin is told even if there is none.
     pub(crate) fn close_peer(&mut self, id: HandleId, reason: &str, even_idle: bool) {
         let deadline = self.now + limits::CLOSING;
         let Some(handle) = self.handles.get_mut(&id) else { return };
         match handle.life {
             Life::Closing { .. } => {}
             Life::Present { .. } => {
-                handle.life = Life::Closing { deadline, reason: reason.to_owned() };
-                handle.exchange = Exchange::Settled;
-                handle.waiting.clear();
-                handle.early.clear();
+                handle.life = Life::Closing { deadline };
                 self.deadlines.insert((deadline, id));
                 self.media_command(MediaCommand::Hangup { handle: id, reason: reason.to_owned() });
+                self.tell_closed(id, reason);
             }
-            Life::Absent if !matches!(handle.exchange, Exchange::Settled) => self.peer_closed(id, reason),
+            Life::Absent if !matches!(handle.exchange, Exchange::Settled) => self.tell_closed(id, reason),
             Life::Absent if even_idle => {
                 let event = MediaEvent::Hangup { reason: reason.to_owned() };
                 self.call(id, |p, cx| p.media(cx, id, &event));
@@ -271,21 +290,29 @@ impl Core {
         }
     }
 
-    /// The PeerConnection is closed: the plugin hears it first, then the client; then those who waited for it.
-    pub(crate) fn peer_closed(&mut self, id: HandleId, reason: &str) {
+    /// The PeerConnection has ended by itself.
+    pub(crate) fn peer_ended(&mut self, id: HandleId, reason: &str) {
         let Some(handle) = self.handles.get_mut(&id) else { return };
         handle.life = Life::Absent;
+        // A negotiation may have been on its way meanwhile, and have made a new peer of which nobody knows.
+        self.media_command(MediaCommand::Forget { handle: id });
+        self.tell_closed(id, reason);
+    }
+
+    /// The plugin hears of the end of a PeerConnection first, then the client. Before it come the events that have waited,
+    /// without their descriptions.
+    fn tell_closed(&mut self, id: HandleId, reason: &str) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
         handle.exchange = Exchange::Settled;
         handle.agreed.clear();
-        handle.waiting.clear();
         handle.early.clear();
-        let queue = std::mem::take(&mut handle.queue);
         let session = handle.session;
+        self.give_up_descriptions(id);
         tracing::info!(%session, handle = %id, reason, "PeerConnection closed");
         let event = MediaEvent::Hangup { reason: reason.to_owned() };
         if self.call(id, |p, cx| p.media(cx, id, &event)).is_none() {
             // It panicked: the handle is on its way out.
-            return queue.into_iter().for_each(|q| self.refuse_queued(q));
+            return;
         }
         if let Some(json) = self.sender(id).map(|s| s.hangup(reason)) {
             self.plan([Step::Emit(Output::Event { session, json })]);
@@ -297,6 +324,13 @@ impl Core {
             Some(id),
             || json!({ "connection": "hangup", "reason": reason }),
         );
+    }
+
+    /// The old PeerConnection is closed: now come those who have waited for it.
+    pub(crate) fn on_closed(&mut self, id: HandleId) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        handle.life = Life::Absent;
+        let queue = std::mem::take(&mut handle.queue);
         self.plan(queue.into_iter().map(|q| Step::Queued(id, Box::new(q))).collect::<Vec<_>>());
     }
 

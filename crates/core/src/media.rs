@@ -14,9 +14,8 @@ impl Core {
         let Some(handle) = self.handles.get(&id) else { return };
         let session = handle.session;
         match (event, &handle.life) {
-            (MediaEvent::Hangup { reason }, Life::Present { .. } | Life::Closing { .. }) => {
-                self.peer_closed(id, &reason);
-            }
+            (MediaEvent::Hangup { reason }, Life::Present { .. }) => self.peer_ended(id, &reason),
+            (MediaEvent::Hangup { .. }, Life::Closing { .. }) => self.on_closed(id),
             (_, Life::Closing { .. }) => {}
             (event, Life::Absent) => {
                 self.counters.illegal_transitions += 1;

@@ -1,7 +1,10 @@
 //! Calls of plugins, and what they ask for.
 
+use crate::handle::{Part, Waiting};
 use crate::io::Output;
 use crate::machine::{Core, Step};
+use crate::settings::limits;
+use portunus_api::reply::LocalJsep;
 use portunus_api::{HandleId, Value};
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{Cx, Effect, Plugin};
@@ -91,12 +94,32 @@ impl Core {
         self.handles.get(&handle).is_some_and(|h| h.plugin == plugin)
     }
 
-    /// Sends a plugin's event.
+    /// Sends a plugin's event, behind those that wait for a description.
     pub(crate) fn push(&mut self, id: HandleId, transaction: Option<String>, data: Value) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        if handle.waiting.is_empty() {
+            return self.send_event(id, transaction.as_deref(), data, None);
+        }
+        if handle.waiting.len() < limits::WAITING_EVENTS {
+            return handle.waiting.push_back(Waiting { transaction, data, part: Part::Ready(None) });
+        }
+        self.counters.refused_full += 1;
+        tracing::warn!(handle = %id, "too many events wait for a description: one overtakes them");
+        self.send_event(id, transaction.as_deref(), data, None);
+    }
+
+    /// Sends a plugin's event now.
+    pub(crate) fn send_event(
+        &mut self,
+        id: HandleId,
+        transaction: Option<&str>,
+        data: Value,
+        jsep: Option<&LocalJsep>,
+    ) {
         let Some(handle) = self.handles.get(&id) else { return };
         let (session, package) = (handle.session, self.package(handle.plugin));
         if let Some(sender) = self.sender(id) {
-            let json = sender.plugin_event(transaction.as_deref(), package, data, None);
+            let json = sender.plugin_event(transaction, package, data, jsep);
             self.outputs.push_back(Output::Event { session, json });
         }
     }

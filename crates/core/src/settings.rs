@@ -83,6 +83,8 @@ pub mod limits {
     pub const GATHERING: Duration = Duration::from_secs(5);
     /// Descriptions of one handle that wait for the media engine.
     pub const WAITING_DESCRIPTIONS: usize = 8;
+    /// Events of one handle that wait behind a description; one more overtakes them.
+    pub const WAITING_EVENTS: usize = 512;
     /// Bytes of an `opaque_id`; a longer one is refused with 467.
     pub const OPAQUE_ID_BYTES: usize = 1024;
 }

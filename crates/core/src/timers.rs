@@ -40,15 +40,14 @@ impl Core {
 
     fn on_deadline(&mut self, id: HandleId) {
         let Some(handle) = self.handles.get(&id) else { return };
-        if let Life::Closing { deadline, reason } = &handle.life {
-            if *deadline <= self.now {
-                let reason = reason.clone();
+        if let Life::Closing { deadline } = handle.life {
+            if deadline <= self.now {
                 self.counters.closing_timeouts += 1;
                 tracing::warn!(handle = %id, "the media engine did not close a PeerConnection in time");
                 self.media_command(MediaCommand::Forget { handle: id });
-                self.peer_closed(id, &reason);
+                self.on_closed(id);
             }
-        } else if handle.waiting.iter().any(|w| w.deadline <= self.now) {
+        } else if handle.waiting.iter().any(|w| w.is_late(self.now)) {
             self.counters.gathering_timeouts += 1;
             tracing::warn!(handle = %id, "no transport for a description in time");
             self.close_peer(id, "Gathering error", false);

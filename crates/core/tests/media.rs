@@ -10,6 +10,8 @@ use portunus_sdp::MediaKind;
 fn connected() -> Rig {
     let (mut rig, session, handle) = Rig::attached();
     rig.message(session, handle, "answer", json!({"type": "offer", "sdp": sdp::offer(&["0"])}));
+    let exchange = rig.negotiations.last().unwrap().exchange.unwrap();
+    rig.media(handle, MediaEvent::Local { exchange, transport: sdp::local() });
     rig.take();
     rig.take_calls();
     rig
