@@ -19,6 +19,13 @@ impl VideoRoom {
     ) {
         let Some(subscriber) = self.subscribers.get_mut(&h) else { return };
         let Some(room) = self.rooms.get(&subscriber.room) else { return };
+        if subscriber.streams.is_empty() {
+            // His PeerConnection has closed and nothing has come since: there is nothing to offer.
+            return match transaction {
+                Some(transaction) => cx.answer(h, transaction, data, None),
+                None => cx.push(h, data),
+            };
+        }
         let lines = subscriber.streams.iter().map(|line| media(line, subscriber, room)).collect();
         let id = u64::try_from(cx.unix().as_micros()).unwrap_or(u64::MAX);
         let plan = match &subscriber.plan {

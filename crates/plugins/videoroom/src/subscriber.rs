@@ -7,7 +7,7 @@ use crate::layers::Layers;
 use crate::publisher::{Format, Gone, Publisher};
 use portunus_api::{Object, Value, json};
 use portunus_plugin::media::PlayoutDelay;
-use portunus_plugin::{Cx, HandleId, Plan, RouteEnd};
+use portunus_plugin::{Cx, Description, HandleId, Plan, RouteEnd};
 use portunus_sdp::MediaKind;
 
 /// M-lines of one subscriber.
@@ -239,12 +239,12 @@ impl Subscriber {
     }
 
     /// All m-lines that were offered are answered.
-    pub(crate) fn on_answer(&mut self) {
+    pub(crate) fn on_answer(&mut self, answer: &Description) {
         self.answered = true;
         self.pending_offer = false;
-        let offered = self.plan.iter().flat_map(|plan| &plan.media);
-        for (line, offered) in self.streams.iter_mut().zip(offered) {
-            line.ready |= offered.direction.sends();
+        for (line, media) in self.streams.iter_mut().zip(&answer.media) {
+            // An idle m-line that got a source since was offered as inactive: it waits for the next answer.
+            line.ready |= media.is_active() && (media.direction.receives() || !line.kind.is_rtp());
         }
     }
 

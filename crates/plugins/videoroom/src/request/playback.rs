@@ -11,8 +11,8 @@ impl VideoRoom {
     pub(super) fn start(&mut self, cx: &mut Cx, call: &Call<'_>) -> Answer {
         let Some(subscriber) = self.subscribers.get_mut(&call.h) else { return Ok(()) };
         subscriber.paused = false;
-        if call.jsep.is_some_and(|j| j.kind == JsepKind::Answer) {
-            subscriber.on_answer();
+        if let Some(answer) = call.jsep.filter(|j| j.kind == JsepKind::Answer) {
+            subscriber.on_answer(&answer.description);
         }
         let again = subscriber.pending_update && !subscriber.pending_offer && subscriber.gone.is_none();
         call.answer(cx, event_with(&subscriber.room, "started", "ok"));
