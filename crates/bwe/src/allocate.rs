@@ -51,6 +51,12 @@ impl Stream {
         Self { costs, max, current, chosen: 0, limit: 0 }
     }
 
+    /// What the layer in force takes.
+    fn cost(&self) -> u64 {
+        let row = self.costs.get(usize::from(self.current.spatial));
+        row.and_then(|row| row.get(usize::from(self.current.temporal))).copied().unwrap_or(0)
+    }
+
     fn rungs(&self) -> Ladder {
         let mut ladder = Ladder { rungs: [Rung::default(); RUNGS], len: 0 };
         let temporals = usize::from(self.max.temporal) + 1;
@@ -163,8 +169,13 @@ impl Allocator {
         }
         let mut changed = false;
         for stream in streams.iter_mut() {
+            let ladder = stream.rungs();
+            // A source that pauses its layer has not become too dear: the choice stays.
+            if stream.chosen == ladder.place(stream.current) && stream.cost() == 0 {
+                continue;
+            }
             // A rung may have got another number although nothing moved: what costs nothing more is given.
-            if let Some(rung) = stream.rungs().get(stream.chosen) {
+            if let Some(rung) = ladder.get(stream.chosen) {
                 changed |= stream.current != rung.layer;
                 stream.current = rung.layer;
             }
@@ -300,6 +311,14 @@ mod tests {
         Allocator::new().allocate(560_000, 0, &mut streams, 0);
         assert_eq!(chosen(&streams), [layer(1, 2)]);
         Allocator::new().allocate(500_000, 0, &mut streams, 0);
+        assert_eq!(chosen(&streams), [layer(1, 2)]);
+    }
+
+    #[test]
+    fn a_layer_that_pauses_keeps_its_place() {
+        let mut streams = [simulcast(layer(1, 2))];
+        streams[0].costs[1] = [0; 3];
+        assert!(!Allocator::new().allocate(600_000, 0, &mut streams, 0).changed);
         assert_eq!(chosen(&streams), [layer(1, 2)]);
     }
 

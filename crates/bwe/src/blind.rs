@@ -87,6 +87,10 @@ impl Blind {
         if self.bout.is_some() { now_us + STEP_US } else { self.pause_until_us }
     }
 
+    pub(crate) fn is_busy(&self) -> bool {
+        self.bout.is_some()
+    }
+
     pub(crate) fn cancel(&mut self) {
         self.bout = None;
     }

@@ -21,13 +21,18 @@ const GIVE_UP_US: u64 = 5 * SECOND_US;
 const FALL_EVERY_US: u64 = SECOND_US;
 /// After over-use nothing is probed for so long.
 const CALM_US: u64 = 2 * SECOND_US;
+/// Without probes: see [`Controller::guess`].
+const GUESS_EVERY_US: u64 = 5 * SECOND_US;
+const MOST_GUESS_EVERY_US: u64 = 40 * SECOND_US;
 /// Over-use with so long a queue counts at once,
 const LONG_QUEUE_MS: f64 = 100.0;
 /// with a shorter one when it stays for some time.
 const QUEUE_MS: f64 = 25.0;
 const CONFIRM_US: u64 = 300_000;
 /// When nothing else is due.
-const IDLE_US: u64 = 500_000;
+const IDLE_US: u64 = SECOND_US;
+/// When something is due that cannot begin.
+const RETRY_US: u64 = 50_000;
 /// Before anything is known of the round trip.
 const FIRST_RTT_US: u64 = 100_000;
 const MOST_RTT_US: u64 = 2 * SECOND_US;
@@ -74,6 +79,8 @@ pub struct Controller {
     /// The first sign of over-use that goes on.
     suspected_us: Option<u64>,
     fallen_us: u64,
+    /// When the last guess was made, and how long the next one waits.
+    guessed: (u64, u64),
     /// Transport-wide feedback is what the estimate is made of.
     transport: bool,
 }
@@ -104,6 +111,7 @@ impl Controller {
             over_us: None,
             suspected_us: None,
             fallen_us: 0,
+            guessed: (0, GUESS_EVERY_US),
             transport: settings.transport_feedback,
         }
     }
@@ -139,6 +147,20 @@ impl Controller {
             self.prober.on_sent(bytes, now_us);
         }
         if !self.transport {
+            self.blind.on_sent(bytes);
+        }
+    }
+
+    /// A packet left that bears no transport-wide number: no feedback will speak of it.
+    #[inline]
+    pub fn on_unnumbered(&mut self, bytes: usize, now_us: u64) {
+        let bytes = wide(bytes);
+        self.sent.add(now_us, bytes);
+        if !self.transport {
+            if self.waiting_us.is_none() {
+                self.waiting_us = Some(now_us);
+                self.first_sent_us = self.first_sent_us.or(Some(now_us));
+            }
             self.blind.on_sent(bytes);
         }
     }
@@ -221,7 +243,7 @@ impl Controller {
                 self.prober.cancel(now_us);
             }
         }
-        self.loss.update(self.rtt_us, now_us);
+        self.loss.update(self.acked.rate(), self.rtt_us, now_us);
         // Losses alone do not lead far away from what the delay says.
         self.loss.lower(self.rate.rate() * 5 / 4);
     }
@@ -249,9 +271,11 @@ impl Controller {
         }
         self.waiting_us = None;
         let before = self.loss.rate();
-        self.loss.on_report(fraction_lost, self.rtt_us, now_us);
+        let sent = self.sent.rate_at(now_us);
+        let arrived = sent.map(|sent| sent.saturating_mul(256 - u64::from(fraction_lost)) / 256);
+        self.loss.on_report(fraction_lost, arrived, self.rtt_us, now_us);
         // Nothing but what was sent has shown that it arrives.
-        let limit = self.sent.rate_at(now_us).unwrap_or(0).saturating_mul(3) / 2 + 10_000;
+        let limit = sent.unwrap_or(0).saturating_mul(3) / 2 + 10_000;
         self.loss.lower(limit.max(before));
         self.rate.lower(self.loss.rate());
     }
@@ -262,9 +286,9 @@ impl Controller {
         self.blind.on_remb(rate, now_us);
         if !self.transport {
             self.waiting_us = None;
-            if self.loss.is_low() {
+            if self.loss.is_low() && !self.loss.is_warned(now_us) {
                 let sent = self.sent.rate_at(now_us).unwrap_or(0);
-                self.loss.raise(rate.min(sent.saturating_mul(2)));
+                self.loss.raise(rate.min(sent.saturating_mul(3) / 2));
             }
         }
     }
@@ -272,11 +296,14 @@ impl Controller {
     /// Time goes on: call it when [`next_us`](Self::next_us) says so, or oftener.
     pub fn tick(&mut self, now_us: u64) {
         self.check_silence(now_us);
-        if !self.settings.probing || self.first_sent_us.is_none() {
+        if self.first_sent_us.is_none() {
             return;
         }
         let calm = self.is_calm(now_us);
         let estimate = self.estimate(now_us);
+        if !self.settings.probing {
+            return self.guess(estimate, calm, now_us);
+        }
         if !self.transport {
             self.prober.cancel(now_us);
             self.blind.plan(estimate, self.wanted, calm, now_us);
@@ -284,6 +311,22 @@ impl Controller {
             self.blind.cancel();
             let busy = self.acked.rate().is_some_and(|acked| acked * 4 >= estimate * 3);
             self.prober.plan(estimate, self.wanted, calm, busy, now_us);
+        }
+    }
+
+    /// Without padding only media can show that more fits: after some calm the estimate doubles, and what is sent then
+    /// confirms it or brings it down.
+    fn guess(&mut self, estimate: u64, calm: bool, now_us: u64) {
+        let (at, wait) = self.guessed;
+        if estimate >= self.wanted || !self.is_informed() {
+            self.guessed = (now_us, GUESS_EVERY_US);
+        } else if calm && now_us.saturating_sub(at) >= wait {
+            let failed = self.over_us.is_some_and(|over| over > at);
+            let longer = if failed { (wait * 2).min(MOST_GUESS_EVERY_US) } else { GUESS_EVERY_US };
+            self.guessed = (now_us, longer);
+            let rate = (estimate * 2).min(self.wanted);
+            self.rate.raise(rate, now_us);
+            self.loss.raise(rate);
         }
     }
 
@@ -342,9 +385,19 @@ impl Controller {
     #[must_use]
     pub fn next_us(&self, now_us: u64) -> u64 {
         let idle = now_us + IDLE_US;
+        let busy = if self.transport { self.prober.is_busy() } else { self.blind.is_busy() };
+        if !busy && (!self.settings.probing || self.estimate(now_us) >= self.wanted) {
+            return idle;
+        }
         let at = if self.transport { self.prober.next_us(now_us) } else { self.blind.next_us(now_us) };
         // What is due and cannot begin yet is looked at again soon.
-        if at <= now_us { now_us + IDLE_US / 10 } else { at.min(idle) }
+        if at <= now_us { now_us + RETRY_US } else { at.min(idle) }
+    }
+
+    /// Whether anything was heard of the receiver: before that the estimate is a guess.
+    #[must_use]
+    pub const fn is_informed(&self) -> bool {
+        self.feedback_us.is_some() || self.report_us.is_some()
     }
 
     /// The bitrate the receiver acknowledged lately, bits per second.

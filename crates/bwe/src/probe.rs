@@ -132,6 +132,10 @@ impl Prober {
         self.blamed_until_us = now_us + LONGEST_US + ANSWER_US;
     }
 
+    pub(crate) fn is_busy(&self) -> bool {
+        !matches!(self.phase, Phase::Idle)
+    }
+
     /// Ends a probe that padding cannot be sent for.
     pub(crate) fn cancel(&mut self, now_us: u64) {
         if !matches!(self.phase, Phase::Idle) {

@@ -36,6 +36,7 @@ mod egress;
 mod engine;
 mod ice;
 mod mdns;
+mod meter;
 mod mirror;
 mod peer;
 mod placement;

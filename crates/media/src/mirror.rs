@@ -9,7 +9,9 @@
 //! [`MirrorId::number`] tells a mirror from an earlier one in the same place; every route asks anew, and a word that
 //! the source is gone ends only those routes whose question it answers; no worker waits for another.
 
+use crate::meter::LayerMeter;
 use crate::peer::{Layout, Ready, source_store};
+use portunus_bwe::Costs;
 use portunus_plugin::media::RouteEnd;
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::mapping::SourceId;
@@ -140,6 +142,7 @@ pub(crate) struct Mirror {
     /// Wishes that are not on their way yet.
     pub(crate) wishes: Wishes,
     stores: Vec<(SourceId, Option<SourceStore>)>,
+    meter: LayerMeter,
 }
 
 impl Mirror {
@@ -153,6 +156,7 @@ impl Mirror {
             asked: 0,
             wishes: Wishes::default(),
             stores: Vec::new(),
+            meter: LayerMeter::default(),
         }
     }
 
@@ -181,6 +185,21 @@ impl Mirror {
         let (lost, left) = self.subscribers.iter().partition(|s| s.ask <= ask);
         self.subscribers = left;
         lost
+    }
+
+    fn is_simulcast(&self) -> bool {
+        self.layout().is_some_and(|l| l.simulcast)
+    }
+
+    /// Measures packets on their way to the sinks.
+    pub(crate) fn measure(&mut self, packets: &[Ready], now_us: u64) {
+        let simulcast = self.is_simulcast();
+        self.meter.on_packets(packets, simulcast, now_us);
+    }
+
+    /// What the layers of the source take.
+    pub(crate) fn costs(&self, now_us: u64) -> Costs {
+        self.meter.costs(self.is_simulcast(), now_us)
     }
 
     /// Keeps a packet for retransmission.

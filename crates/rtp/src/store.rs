@@ -293,6 +293,18 @@ impl RetransmitIndex {
         Ok(entry.resend(self.ssrc, index))
     }
 
+    /// The `n`th newest packet that is still young, and its length: what a probe may send once more as RTX. It does
+    /// not count as a resend.
+    #[must_use]
+    pub fn repeat(&self, n: usize, revision: u16, now_us: u64) -> Option<(Resend, usize)> {
+        let index = self.newest?.checked_sub(wide(n))?;
+        let entry = self.entries.get(narrow(index % wide(self.capacity)))?;
+        let age = u64::from(low32(now_us / 1000).wrapping_sub(entry.sent_ms)) * 1000;
+        let known = n < self.capacity && entry.used && entry.sequence == low16(index);
+        (known && entry.revision == revision && age <= RESEND_MAX_AGE_US)
+            .then(|| (entry.resend(self.ssrc, index), usize::from(entry.len)))
+    }
+
     /// Forgets everything (a keyframe made older packets useless: `nack_optimizations`).
     pub fn clear(&mut self) {
         self.entries.fill(Entry::EMPTY);

@@ -1,7 +1,7 @@
 //! RTCP both ways, and what is due periodically: reports, NACKs, keyframe requests, transport-wide feedback,
 //! REMB, the no-media and slow-link events.
 
-use super::line::{Choice, Line, Sink};
+use super::line::{Line, Sink};
 use super::{Peer, PeerCx, Resend, Stage};
 use crate::clock::Clock;
 use portunus_plugin::media::MediaEvent;
@@ -91,9 +91,11 @@ impl Peer {
                     self.peer_bitrate = bitrate;
                     cx.events.push_back((self.handle, MediaEvent::PeerBitrate(bitrate)));
                 }
+                self.on_remb(cx, u64::from(bitrate), now);
             }
+            Rtcp::TransportCc { body, .. } => self.on_transport_feedback(cx, body, now),
             // A BYE of the peer ends nothing: its description does.
-            Rtcp::Sdes(_) | Rtcp::Bye(_) | Rtcp::TransportCc { .. } | Rtcp::Other { .. } => {}
+            Rtcp::Sdes(_) | Rtcp::Bye(_) | Rtcp::Other { .. } => {}
         }
     }
 
@@ -110,12 +112,16 @@ impl Peer {
 
     fn on_report_block(&mut self, cx: &PeerCx<'_>, block: &ReportBlock, now: Instant) {
         let middle = ntp_middle(ntp_time(cx.clock.unix(now)));
-        let Some((_, sink)) = self.sink_of(block.ssrc) else { return };
+        let Some((line, sink)) = self.sink_of(block.ssrc) else { return };
         sink.fraction_lost = block.fraction_lost;
         sink.lost_now += i64::from(block.cumulative_lost) - sink.lost_before.unwrap_or(0);
         sink.lost_before = Some(i64::from(block.cumulative_lost));
-        if let Some(rtt) = rtt_us(middle, block.last_sr, block.delay_since_last_sr) {
+        let rtt = rtt_us(middle, block.last_sr, block.delay_since_last_sr);
+        if let Some(rtt) = rtt {
             sink.round_trip = Duration::from_micros(rtt);
+        }
+        if self.is_video(line) {
+            self.on_loss_report(block.fraction_lost, rtt, cx.clock.micros(now));
         }
     }
 
@@ -127,16 +133,13 @@ impl Peer {
         let rtt = super::line::micros(sink.round_trip);
         let revision = sink.extensions.revision();
         if let Ok(entry) = sink.index.try_resend(sequence, rtt, revision, now_us) {
-            self.resends.push(Resend { source, source_line, line, entry });
+            self.resends.push(Resend { source, source_line, line, entry, probe: false });
         }
     }
 
     fn on_keyframe_wish(&mut self, ssrc: u32) {
         let Some((_, sink)) = self.sink_of(ssrc) else { return };
-        let substream = match &sink.choice {
-            Choice::Simulcast(s) => s.substream(),
-            _ => None,
-        };
+        let substream = sink.substream();
         if let Some((peer, line)) = sink.from {
             self.wanted_keyframes.push((peer, line, substream));
         }
@@ -215,6 +218,7 @@ impl Peer {
         let now_us = cx.clock.micros(now);
         self.send_nacks(cx, now_us);
         self.send_keyframe_requests(cx, now);
+        self.on_bandwidth_timer(cx, now);
         if self.due.twcc.is_some_and(|at| at <= now) {
             self.due.twcc = Some(now + cx.settings.twcc_period);
             self.send_transport_feedback(cx);
@@ -236,6 +240,7 @@ impl Peer {
         let round_trip = self.round_trip();
         let mut earlier = |t: Option<Instant>| at = t.map_or(at, |t| t.min(at));
         earlier(self.due.twcc);
+        earlier(self.next_bandwidth_timer(clock, now));
         for line in &self.lines {
             for source in &line.sources {
                 earlier(source.nacks.next_us().map(|us| clock.instant(us)));

@@ -3,6 +3,8 @@
 use super::Feeder;
 use super::keyframe::KeyframeRequests;
 use super::speaker::SpeakerLevel;
+use crate::meter::LayerMeter;
+use portunus_bwe::Layer;
 use portunus_plugin::media::LayerTarget;
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::codec::{Codec, PayloadInspector};
@@ -36,6 +38,8 @@ pub(crate) struct Line {
     /// By substream, 0 the lowest; one entry without simulcast.
     pub(crate) sources: Vec<Source>,
     pub(crate) rids: Vec<String>,
+    /// What the layers of the sources take.
+    pub(crate) meter: LayerMeter,
     pub(crate) sink: Option<Sink>,
     /// The sinks that get what comes in here: peer and line.
     pub(crate) subscribers: Vec<(usize, usize)>,
@@ -97,6 +101,14 @@ pub(crate) struct Sink {
     pub(crate) extensions: SinkExtensions,
     pub(crate) choice: Choice,
     pub(crate) target: LayerTarget,
+    /// What the client's network carries of it, if it is automatic.
+    pub(crate) allowed: Layer,
+    /// That it changed is why the next layers are reached.
+    pub(crate) moved: bool,
+    /// The wish is new: what the next choice brings is its doing.
+    pub(crate) fresh: bool,
+    /// A layer was reported.
+    pub(crate) reported: bool,
     pub(crate) state: Option<SendState>,
     pub(crate) rtx_state: Option<SendState>,
     pub(crate) index: RetransmitIndex,
@@ -147,6 +159,7 @@ impl Line {
             extensions: ExtensionMap::new(),
             sources: Vec::new(),
             rids: Vec::new(),
+            meter: LayerMeter::default(),
             sink: None,
             subscribers: Vec::new(),
             level: None,
@@ -261,6 +274,10 @@ impl Sink {
                 fallback: Duration::from_millis(250),
                 automatic: false,
             },
+            allowed: Layer::default(),
+            moved: false,
+            fresh: false,
+            reported: false,
             state: None,
             rtx_state: None,
             index: RetransmitIndex::new(ssrc, if line.is_video() { KEPT_PACKETS } else { 0 }),
@@ -292,7 +309,8 @@ impl Sink {
 
     /// Prepares for a source, or for another layout of the same one.
     pub(crate) fn set_layout(&mut self, layout: Option<Layout>) {
-        let LayerTarget { spatial, temporal, fallback, .. } = self.target;
+        let fallback = self.target.fallback;
+        let (spatial, temporal) = self.limit();
         self.choice = match layout {
             Some(l) if l.simulcast => {
                 Choice::Simulcast(Box::new(SimulcastSelector::new(spatial, temporal, micros(fallback))))

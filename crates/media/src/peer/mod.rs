@@ -4,6 +4,7 @@
 //! compared fingerprints nothing but DTLS; only then do RTP, RTCP and SCTP exist. What may not happen yet is
 //! dropped and counted, and makes no state.
 
+mod bandwidth;
 mod data;
 mod feedback;
 mod keyframe;
@@ -26,8 +27,10 @@ use crate::random::Random;
 use crate::sctp::Sctp;
 use crate::settings::Settings;
 use crate::tcp::Connections;
+use bandwidth::Bandwidth;
 use line::Line;
 use mirrored::Mirrored;
+use portunus_bwe::Costs;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::MediaEvent;
 use portunus_rtp::codec::dependency::DependencyStructure;
@@ -98,6 +101,8 @@ pub(crate) struct Refused {
     pub(crate) malformed: u64,
     /// No room to send.
     pub(crate) no_room: u64,
+    /// Waited too long for the client's network.
+    pub(crate) stale: u64,
 }
 
 struct Srtp {
@@ -124,6 +129,8 @@ pub(crate) struct Peer {
     extensions: ExtensionMap,
     twcc: Option<FeedbackRecorder>,
     transport_sequence: u16,
+    /// Once video is sent.
+    bandwidth: Option<Box<Bandwidth>>,
     feedback_ssrc: u32,
     cap: u32,
     peer_bitrate: u32,
@@ -184,6 +191,7 @@ impl Peer {
             extensions: ExtensionMap::new(),
             twcc: None,
             transport_sequence: 0,
+            bandwidth: None,
             feedback_ssrc: random.next_u32() | 1,
             cap: 0,
             peer_bitrate: 0,
@@ -274,6 +282,19 @@ impl Peer {
 
     pub(crate) fn source_layout(&self, line: usize) -> Option<Layout> {
         self.lines.get(line)?.layout()
+    }
+
+    /// What the layers of a source take.
+    pub(crate) fn costs(&self, line: usize, now_us: u64) -> Costs {
+        self.lines.get(line).map(|l| l.meter.costs(l.is_simulcast(), now_us)).unwrap_or_default()
+    }
+
+    /// Measures packets that came in on a line.
+    pub(crate) fn measure(&mut self, line: usize, packets: &[Ready], now_us: u64) {
+        if let Some(l) = self.lines.get_mut(line) {
+            let simulcast = l.is_simulcast();
+            l.meter.on_packets(packets, simulcast, now_us);
+        }
     }
 
     /// The layout of each line.

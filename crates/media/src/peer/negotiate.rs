@@ -70,6 +70,7 @@ impl Peer {
             self.twcc = Some(FeedbackRecorder::new());
             self.due.twcc = Some(now + cx.settings.twcc_period);
         }
+        self.update_bandwidth();
         self.start_sctp(cx, now);
     }
 

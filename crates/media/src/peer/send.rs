@@ -1,13 +1,14 @@
 //! RTP that goes out: chosen, numbered, rewritten, sealed, remembered.
 
+use super::bandwidth::number_of;
 use super::line::{Choice, Layout, Sink};
 use super::{Feeder, Peer, PeerCx, Ready, Srtp};
-use crate::egress::{Egress, Path};
-use portunus_plugin::media::{LayerCause, LayerChange, LayerTarget, MediaEvent, PlayoutDelay};
+use crate::egress::Egress;
+use portunus_plugin::media::{LayerChange, LayerTarget, MediaEvent, PlayoutDelay};
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::extension;
 use portunus_rtp::layers::{LayerEvent, Verdict};
-use portunus_rtp::mapping::{Arrival, Dropped};
+use portunus_rtp::mapping::Dropped;
 use portunus_rtp::packet::RtpView;
 use portunus_rtp::store::{Resend as Entry, Sent};
 use portunus_rtp::write::{Rewrite, RtxTarget, SourcePacket, Stamp, write_packet, write_padding, write_rtx};
@@ -23,6 +24,8 @@ pub(crate) struct Resend {
     /// The line it goes to.
     pub(crate) line: usize,
     pub(crate) entry: Entry,
+    /// Nobody asked for it.
+    pub(crate) probe: bool,
 }
 
 impl Peer {
@@ -36,20 +39,43 @@ impl Peer {
         bytes: &[u8],
         now: Instant,
     ) {
+        if self.open_path().is_none() {
+            return;
+        }
+        let now_us = cx.clock.micros(now);
+        let Ok(view) = RtpView::with_header(bytes, packet.header) else { return };
+        match self.choose(cx, line, packet, structure, now_us) {
+            // Padding is the publisher's probing: it stops here.
+            Verdict::Forward { set_marker } if !view.payload().is_empty() => {
+                let marker = packet.header.marker || set_marker;
+                self.send_waiting(cx, now);
+                if !self.try_hold(line, packet, Some((marker, bytes)), now_us) {
+                    self.transmit(cx, line, packet, marker, bytes, now);
+                }
+            }
+            Verdict::Forward { .. } | Verdict::Discard => {
+                if !self.try_hold(line, packet, None, now_us) {
+                    self.leave_out(cx, line, packet, now_us);
+                }
+            }
+            Verdict::Ignore => {}
+        }
+    }
+
+    /// Numbers, rewrites, seals and sends a packet that was chosen.
+    pub(super) fn transmit(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        line: usize,
+        packet: &Ready,
+        marker: bool,
+        bytes: &[u8],
+        now: Instant,
+    ) {
         let Some(path) = self.open_path() else { return };
         let now_us = cx.clock.micros(now);
         let Ok(view) = RtpView::with_header(bytes, packet.header) else { return };
         let arrival = packet.arrival();
-        let marker = match self.choose(cx, line, packet, structure, now_us) {
-            // Padding is the publisher's probing: it stops here.
-            Verdict::Forward { set_marker } if !view.payload().is_empty() => {
-                packet.header.marker || set_marker
-            }
-            Verdict::Forward { .. } | Verdict::Discard => {
-                return self.drop_packet(cx, line, &arrival, path, now_us);
-            }
-            Verdict::Ignore => return,
-        };
         let Some(l) = self.lines.get_mut(line) else { return };
         if !l.send {
             return;
@@ -79,7 +105,10 @@ impl Peer {
             return;
         };
         cx.egress.commit(sealed, path);
-        self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        let number = number_of(sink, &mut self.transport_sequence);
+        if let Some(bandwidth) = &mut self.bandwidth {
+            bandwidth.on_sent(number, sink.target.automatic, sealed, now_us);
+        }
         sink.count(view.payload().len(), mapped.timestamp, now);
         if l.feedback.nack {
             if packet.info.keyframe && cx.settings.nack_optimizations {
@@ -119,23 +148,18 @@ impl Peer {
             }
             Choice::Svc(s) => s.on_packet(timestamp, &packet.info, structure, now_us),
         };
-        self.report_layers(cx, line);
+        self.report_layers(cx, line, now_us);
         verdict
     }
 
-    fn drop_packet(
-        &mut self,
-        cx: &mut PeerCx<'_>,
-        line: usize,
-        arrival: &Arrival<'_>,
-        path: Path,
-        now_us: u64,
-    ) {
+    /// A packet of the source in force that this sink does not get.
+    pub(super) fn leave_out(&mut self, cx: &mut PeerCx<'_>, line: usize, packet: &Ready, now_us: u64) {
+        let Some(path) = self.open_path() else { return };
         let Some(l) = self.lines.get_mut(line) else { return };
         let main = l.payload_types.main;
         let is_video = l.is_video();
         let Some(sink) = &mut l.sink else { return };
-        let Dropped::Hole { index, timestamp } = sink.stream.on_drop(arrival) else { return };
+        let Dropped::Hole { index, timestamp } = sink.stream.on_drop(&packet.arrival()) else { return };
         // Later packets have left already: an empty packet spares the receiver a NACK nobody can answer.
         let Some(srtp) = &mut self.srtp else { return };
         let rewrite = Rewrite {
@@ -157,12 +181,15 @@ impl Peer {
             && let Some(sealed) = seal(srtp, sink, room, len, is_video)
         {
             cx.egress.commit(sealed, path);
-            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            let number = number_of(sink, &mut self.transport_sequence);
+            if let Some(bandwidth) = &mut self.bandwidth {
+                bandwidth.on_sent(number, sink.target.automatic, sealed, now_us);
+            }
         }
     }
 
     /// Tells what a selector decided.
-    fn report_layers(&mut self, cx: &mut PeerCx<'_>, line: usize) {
+    pub(super) fn report_layers(&mut self, cx: &mut PeerCx<'_>, line: usize, now_us: u64) {
         let Some(l) = self.lines.get_mut(line) else { return };
         let Some(codec) = l.codec else { return };
         let Some(sink) = &mut l.sink else { return };
@@ -193,19 +220,15 @@ impl Peer {
                 mid: l.mid.clone(),
                 codec: codec.janus_name(),
                 change,
-                cause: LayerCause::Wanted,
+                cause: sink.cause(now_us),
             };
             cx.events.push_back((self.handle, event));
         }
         if let (true, Choice::Svc(s)) = (svc_changed, &sink.choice) {
             let (spatial, temporal) = (s.spatial().unwrap_or(0), s.temporal().unwrap_or(0));
             let change = LayerChange::Svc { spatial, temporal };
-            let event = MediaEvent::Layer {
-                mid: l.mid.clone(),
-                codec: codec.janus_name(),
-                change,
-                cause: LayerCause::Wanted,
-            };
+            let cause = sink.cause(now_us);
+            let event = MediaEvent::Layer { mid: l.mid.clone(), codec: codec.janus_name(), change, cause };
             cx.events.push_back((self.handle, event));
         }
     }
@@ -215,11 +238,13 @@ impl Peer {
     /// The sink of `line` is fed by this source from now on.
     pub(crate) fn set_source(&mut self, line: usize, from: (Feeder, usize), layout: Option<Layout>) {
         self.stirred = true;
+        self.forget_waiting(line);
         if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
             sink.from = Some(from);
             sink.stream.pause();
             sink.set_layout(layout);
         }
+        self.update_automatic();
     }
 
     /// What feeds the sink of `line` has another layout from now on.
@@ -231,29 +256,19 @@ impl Peer {
 
     /// Nothing feeds the sink of `line` any more; returns what did.
     pub(crate) fn clear_source(&mut self, line: usize) -> Option<(Feeder, usize)> {
+        self.forget_waiting(line);
         let sink = self.lines.get_mut(line)?.sink.as_mut()?;
         sink.stream.pause();
         sink.from.take()
     }
 
-    pub(crate) fn select(&mut self, cx: &mut PeerCx<'_>, line: usize, target: LayerTarget) {
+    pub(crate) fn select(&mut self, cx: &mut PeerCx<'_>, line: usize, target: LayerTarget, now_us: u64) {
         self.stirred = true;
         if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {
-            sink.target = target;
-            match &mut sink.choice {
-                Choice::All => {}
-                Choice::Simulcast(s) => {
-                    s.set_substream(target.spatial);
-                    s.set_temporal(target.temporal);
-                    s.set_fallback(super::line::micros(target.fallback));
-                }
-                Choice::Svc(s) => {
-                    s.set_spatial(target.spatial);
-                    s.set_temporal(target.temporal);
-                }
-            }
+            sink.want(target);
         }
-        self.report_layers(cx, line);
+        self.update_automatic();
+        self.report_layers(cx, line, now_us);
     }
 
     pub(crate) fn set_playout_delay(&mut self, line: usize, delay: Option<PlayoutDelay>) {
@@ -271,22 +286,22 @@ impl Peer {
         egress: &mut Egress,
         r: &Resend,
         stored: Option<SourcePacket<'_>>,
-        abs: u32,
+        now_us: u64,
     ) {
         if let Some(packet) = stored {
-            self.write_resend(egress, r, &packet, abs);
+            self.write_resend(egress, r, &packet, now_us);
         }
     }
 
     /// Sends again a packet that came from this very peer (echo).
-    pub(crate) fn resend_own(&mut self, egress: &mut Egress, r: &Resend, abs: u32, now_us: u64) {
+    pub(crate) fn resend_own(&mut self, egress: &mut Egress, r: &Resend, now_us: u64) {
         let mut copy = [0; portunus_rtp::packet::MAX_PACKET];
         let Some(packet) = self.stored(r, now_us) else { return };
         let (bytes, header, extensions) = (packet.view.bytes(), *packet.view.header(), packet.extensions);
         let Some(room) = copy.get_mut(..bytes.len()) else { return };
         room.copy_from_slice(bytes);
         if let Ok(view) = RtpView::with_header(room, header) {
-            self.write_resend(egress, r, &SourcePacket { view, extensions }, abs);
+            self.write_resend(egress, r, &SourcePacket { view, extensions }, now_us);
         }
     }
 
@@ -297,22 +312,29 @@ impl Peer {
         source.store.as_ref()?.get_low(r.entry.source_sequence, now_us)
     }
 
-    fn write_resend(&mut self, egress: &mut Egress, r: &Resend, packet: &SourcePacket<'_>, abs: u32) {
+    fn write_resend(&mut self, egress: &mut Egress, r: &Resend, packet: &SourcePacket<'_>, now_us: u64) {
         let Some(path) = self.open_path() else { return };
         let Some(l) = self.lines.get_mut(r.line) else { return };
-        let is_video = l.is_video();
         let (Some(sink), Some(srtp)) = (&mut l.sink, &mut self.srtp) else { return };
         let room = egress.room();
         if let Some(payload_type) = l.payload_types.rtx {
             let rtx = RtxTarget { ssrc: sink.rtx_ssrc, payload_type, sequence: sink.rtx_sequence };
-            let stamp = Stamp { transport_cc: self.transport_sequence, abs_send_time: abs, padding: 0 };
+            let abs_send_time = extension::abs_send_time(now_us);
+            let stamp = Stamp { transport_cc: self.transport_sequence, abs_send_time, padding: 0 };
             let Ok(len) = write_rtx(room, packet, &r.entry.rewrite, &rtx, &stamp, &sink.extensions) else {
                 return;
             };
-            let Some(sealed) = seal_rtx(srtp, sink, room, len, is_video) else { return };
+            let Some(sealed) = seal_rtx(srtp, sink, room, len) else { return };
             sink.rtx_sequence = sink.rtx_sequence.wrapping_add(1);
-            self.transport_sequence = self.transport_sequence.wrapping_add(1);
             egress.commit(sealed, path);
+            let number = number_of(sink, &mut self.transport_sequence);
+            if let Some(bandwidth) = &mut self.bandwidth {
+                // A probe is no part of what has to be sent.
+                bandwidth.on_sent(number, r.probe || sink.target.automatic, sealed, now_us);
+            }
+            if r.probe {
+                return;
+            }
         } else {
             // The same packet, byte for byte (law 7): its stamp is the old one.
             let written = write_packet(room, packet, &r.entry.rewrite, &r.entry.stamp, &sink.extensions);
@@ -342,7 +364,7 @@ fn seal(srtp: &mut Srtp, sink: &mut Sink, room: &mut [u8], len: usize, is_video:
     }
 }
 
-fn seal_rtx(srtp: &mut Srtp, sink: &mut Sink, room: &mut [u8], len: usize, _is_video: bool) -> Option<usize> {
+pub(super) fn seal_rtx(srtp: &mut Srtp, sink: &mut Sink, room: &mut [u8], len: usize) -> Option<usize> {
     if sink.rtx_state.is_none() {
         sink.rtx_state = srtp.sealer.claim(sink.rtx_ssrc, 0).ok();
     }

@@ -3,6 +3,7 @@
 //! The client is a worker too, driven by hand: it offers, seals what the test gives it and shows what it
 //! opens. Nothing touches a real network, and a seed decides every loss and every delay.
 
+mod bandwidth;
 mod consent;
 mod echo;
 mod layers;
@@ -44,6 +45,38 @@ struct Flying {
     bytes: Vec<u8>,
 }
 
+/// A link with a capacity and a queue that drops what does not fit.
+pub(super) struct Bottleneck {
+    pub(super) capacity: u64,
+    pub(super) queue_bytes: u64,
+    pub(super) free: Instant,
+}
+
+impl Bottleneck {
+    /// How long a datagram waits that comes now.
+    pub(super) fn queue(&self, now: Instant) -> Duration {
+        self.free.saturating_duration_since(now)
+    }
+
+    /// What waits leaves at the new pace.
+    pub(super) fn set_capacity(&mut self, capacity: u64, now: Instant) {
+        let waiting = self.queue(now).as_nanos() * u128::from(self.capacity) / u128::from(capacity);
+        self.free = now + Duration::from_nanos(u64::try_from(waiting).unwrap());
+        self.capacity = capacity;
+    }
+
+    /// When a datagram has passed, if it does.
+    fn pass(&mut self, bytes: usize, now: Instant) -> Option<Instant> {
+        let bytes = u64::try_from(bytes).unwrap() + 28;
+        let waiting = self.queue(now).as_micros() * u128::from(self.capacity) / 8_000_000;
+        if waiting + u128::from(bytes) > u128::from(self.queue_bytes) {
+            return None;
+        }
+        self.free = self.free.max(now) + Duration::from_nanos(bytes * 8_000_000_000 / self.capacity);
+        Some(self.free)
+    }
+}
+
 /// RTP that the client received.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
@@ -64,6 +97,8 @@ pub(super) struct Simulation {
     pub(super) delay: Duration,
     /// Loss of SRTP and SRTCP packets, in percent.
     pub(super) loss: u64,
+    /// What the server's datagrams have to pass.
+    pub(super) bottleneck: Option<Bottleneck>,
     /// Nothing arrives any more.
     pub(super) cut: bool,
     pub(super) lost: [u64; 2],
@@ -99,6 +134,7 @@ impl Simulation {
             received: Vec::new(),
             delay: MS * 10,
             loss: 0,
+            bottleneck: None,
             cut: false,
             lost: [0, 0],
             log: Vec::new(),
@@ -258,7 +294,17 @@ impl Simulation {
                 self.lost[side] += 1;
                 continue;
             }
-            self.flying.push_back(Flying { at: self.now + self.delay, from, to, bytes });
+            let passed = match &mut self.bottleneck {
+                Some(bottleneck) if side == SERVER => bottleneck.pass(bytes.len(), self.now),
+                _ => Some(self.now),
+            };
+            let Some(passed) = passed else {
+                self.lost[side] += 1;
+                continue;
+            };
+            let at = passed + self.delay;
+            let place = self.flying.partition_point(|f| f.at <= at);
+            self.flying.insert(place, Flying { at, from, to, bytes });
         }
     }
 

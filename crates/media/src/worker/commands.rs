@@ -50,7 +50,8 @@ impl Worker {
             }
             MediaCommand::Select { sink, target } => {
                 if let Some((key, line)) = self.find_line(sink.handle, &sink.mid) {
-                    self.with_peer(key, now, |peer, cx| peer.select(cx, line, target));
+                    let now_us = self.clock.micros(now);
+                    self.with_peer(key, now, |peer, cx| peer.select(cx, line, target, now_us));
                 }
             }
             MediaCommand::Keyframe { source } => {

@@ -284,6 +284,19 @@ impl Worker {
     ) {
         if video {
             equalise(group);
+            let now_us = self.clock.micros(now);
+            match source {
+                (Feeder::Peer(key), line) => {
+                    if let Some(peer) = self.peers.get_mut(key) {
+                        peer.measure(line, group, now_us);
+                    }
+                }
+                (Feeder::Mirror(key), _) => {
+                    if let Some(mirror) = self.mirrors.get_mut(key) {
+                        mirror.measure(group, now_us);
+                    }
+                }
+            }
         }
         let group = &*group;
         let mut n = 0;

@@ -28,6 +28,7 @@ use crate::settings::Settings;
 use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
 use crate::tcp::{Connections, Listener};
 use crate::wheel::Wheel;
+use portunus_bwe::Costs;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent, RouteEnd};
 use portunus_rtp::store::Resend as Entry;
@@ -144,6 +145,8 @@ pub(crate) struct Worker {
     batch: Option<Box<ReceiveBatch>>,
     ready: Vec<Ready>,
     due: Vec<usize>,
+    /// For [`Worker::allocate`]; kept for its memory.
+    costs: Vec<(usize, Costs)>,
     wheel: Wheel,
     clock: Clock,
     egress: Egress,
@@ -176,6 +179,9 @@ struct Gathering {
     exchange: u64,
     until: Instant,
 }
+
+/// Packets a peer may send when its time has come: a burst of what waited, padding, RTCP.
+const TIMER_PACKETS: usize = 128;
 
 const WAKE: u64 = 0;
 const UDP: u64 = 1 << 32;
@@ -236,6 +242,7 @@ impl Worker {
             batch: Some(Box::new(ReceiveBatch::new())),
             ready: Vec::with_capacity(256),
             due: Vec::new(),
+            costs: Vec::new(),
             wheel: Wheel::new(now),
             clock: Clock::new(now),
             egress: Egress::new(),
@@ -311,6 +318,9 @@ impl Worker {
         self.wheel.advance(now, &mut due);
         for key in due.drain(..) {
             if self.peers.get(key).is_some_and(|p| p.is_due(now)) {
+                if !self.egress.has_room_for(TIMER_PACKETS) {
+                    self.flush();
+                }
                 self.with_peer(key, now, |peer, cx| peer.handle_timeout(cx, now));
             } else if let Some(at) = self.peers.get(key).map(|p| p.wakes_at(now)) {
                 self.wheel.schedule(key, at);
@@ -411,12 +421,32 @@ impl Worker {
                 Feeder::Mirror(mirror) => self.wish_keyframe(mirror, substream),
             }
         }
+        if self.peers.get_mut(key).is_some_and(|p| p.take_allocation_due()) {
+            self.allocate(key, now);
+        }
+    }
+
+    /// Chooses the layers of a peer's automatic sinks: what they cost is known where their sources are.
+    fn allocate(&mut self, key: usize, now: Instant) {
+        let now_us = self.clock.micros(now);
+        let mut costs = std::mem::take(&mut self.costs);
+        costs.clear();
+        if let Some(peer) = self.peers.get(key) {
+            costs.extend(peer.automatic_sinks().map(|(line, (feeder, source_line))| {
+                let costs = match feeder {
+                    Feeder::Peer(source) => self.peers.get(source).map(|p| p.costs(source_line, now_us)),
+                    Feeder::Mirror(mirror) => self.mirrors.get(mirror).map(|m| m.costs(now_us)),
+                };
+                (line, costs.unwrap_or_default())
+            }));
+        }
+        self.with_peer(key, now, |peer, cx| peer.allocate(cx, &costs, now));
+        self.costs = costs;
     }
 
     /// Answers NACKs: the packets lie with the source, the rewrite values with the sink.
     fn resend(&mut self, key: usize, resends: &[Resend], now: Instant) {
         let now_us = self.clock.micros(now);
-        let abs = portunus_rtp::extension::abs_send_time(now_us);
         for resend in resends {
             if !self.egress.has_room_for(1) {
                 self.flush();
@@ -424,11 +454,11 @@ impl Worker {
             match resend.source {
                 Feeder::Peer(source) if source == key => {
                     let Some(peer) = self.peers.get_mut(key) else { return };
-                    peer.resend_own(&mut self.egress, resend, abs, now_us);
+                    peer.resend_own(&mut self.egress, resend, now_us);
                 }
                 Feeder::Peer(source) => {
                     if let Some((sink, source)) = self.peers.get2_mut(key, source) {
-                        sink.resend(&mut self.egress, resend, source.stored(resend, now_us), abs);
+                        sink.resend(&mut self.egress, resend, source.stored(resend, now_us), now_us);
                     }
                 }
                 Feeder::Mirror(mirror) => {
@@ -436,7 +466,7 @@ impl Worker {
                     if let (Some(sink), Some(mirror)) = (sink, mirror) {
                         let Entry { source, source_sequence, .. } = resend.entry;
                         let stored = mirror.stored(source, source_sequence, now_us);
-                        sink.resend(&mut self.egress, resend, stored, abs);
+                        sink.resend(&mut self.egress, resend, stored, now_us);
                     }
                 }
             }
@@ -509,6 +539,7 @@ const fn can_be_missed(event: &MediaEvent) -> bool {
             | MediaEvent::SlowLink { .. }
             | MediaEvent::Layer { .. }
             | MediaEvent::PeerBitrate(_)
+            | MediaEvent::Estimate(_)
             | MediaEvent::Data(_)
     )
 }

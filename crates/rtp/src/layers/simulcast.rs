@@ -97,6 +97,12 @@ impl SimulcastSelector {
         self.target
     }
 
+    /// Whether the substream aimed at does not come: another one is taken, or is to be.
+    #[must_use]
+    pub fn is_starved(&self, now_us: u64) -> bool {
+        self.wanted(now_us) != self.target
+    }
+
     /// The temporal layer reached.
     #[must_use]
     pub fn temporal(&self) -> Option<u8> {
