@@ -85,16 +85,18 @@ impl Bandwidth {
 
     /// A packet left.
     #[inline]
-    pub(super) fn on_sent(&mut self, number: Option<u16>, automatic: bool, bytes: usize, now_us: u64) {
+    pub(super) fn on_sent(&mut self, number: Option<u16>, bytes: usize, now_us: u64) {
         match number {
             Some(number) => self.controller.on_sent(number, bytes, now_us),
             None => self.controller.on_unnumbered(bytes, now_us),
         }
-        if self.automatic {
-            self.pacer.on_sent(bytes, now_us);
-            if !automatic {
-                self.reserved.1 += u64::try_from(bytes).unwrap_or(0);
-            }
+    }
+
+    /// A packet left that takes from the budget; `reserved`: of what is sent besides automatic sinks.
+    pub(super) fn on_spent(&mut self, bytes: usize, reserved: bool, now_us: u64) {
+        self.pacer.on_sent(bytes, now_us);
+        if reserved {
+            self.reserved.1 += u64::try_from(bytes).unwrap_or(0);
         }
     }
 
@@ -256,6 +258,7 @@ impl Peer {
     /// After a plugin chose: whether any sink is automatic, and if so, its layers are chosen soon.
     pub(super) fn update_automatic(&mut self) {
         let automatic = self.automatic_sinks().next().is_some();
+        self.paced = automatic && self.bandwidth.is_some();
         if let Some(bandwidth) = &mut self.bandwidth {
             bandwidth.automatic = automatic;
             bandwidth.due = automatic;
@@ -276,7 +279,10 @@ impl Peer {
         content: Option<(bool, &[u8])>,
         now_us: u64,
     ) -> bool {
-        let Some(bandwidth) = self.bandwidth.as_mut().filter(|b| b.automatic) else { return false };
+        if !self.paced {
+            return false;
+        }
+        let Some(bandwidth) = self.bandwidth.as_mut() else { return false };
         let automatic = |l: &Line| l.sink.as_ref().is_some_and(|s| s.target.automatic);
         if !self.lines.get(line).is_some_and(automatic) {
             return false;
@@ -306,7 +312,7 @@ impl Peer {
             let Some(Waiting { line, packet, content, .. }) = bandwidth.waiting.pop_front() else { return };
             match content {
                 Some(content) if !stale => {
-                    self.transmit(cx, line, &packet, content.marker, &content.bytes, now);
+                    self.transmit(cx, line, &packet, content.marker, &content.bytes, (now, now_us));
                 }
                 content => {
                     self.leave_out(cx, line, &packet, now_us);
@@ -404,7 +410,8 @@ impl Peer {
         cx.egress.commit(sealed, path);
         let number = number_of(sink, &mut self.transport_sequence);
         if let Some(bandwidth) = &mut self.bandwidth {
-            bandwidth.on_sent(number, true, sealed, now_us);
+            bandwidth.on_sent(number, sealed, now_us);
+            bandwidth.on_spent(sealed, false, now_us);
         }
     }
 }

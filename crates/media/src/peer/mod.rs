@@ -131,6 +131,8 @@ pub(crate) struct Peer {
     transport_sequence: u16,
     /// Once video is sent.
     bandwidth: Option<Box<Bandwidth>>,
+    /// A sink is automatic: its packets may have to wait.
+    paced: bool,
     feedback_ssrc: u32,
     cap: u32,
     peer_bitrate: u32,
@@ -192,6 +194,7 @@ impl Peer {
             twcc: None,
             transport_sequence: 0,
             bandwidth: None,
+            paced: false,
             feedback_ssrc: random.next_u32() | 1,
             cap: 0,
             peer_bitrate: 0,

@@ -48,9 +48,11 @@ impl Peer {
             // Padding is the publisher's probing: it stops here.
             Verdict::Forward { set_marker } if !view.payload().is_empty() => {
                 let marker = packet.header.marker || set_marker;
-                self.send_waiting(cx, now);
+                if self.paced {
+                    self.send_waiting(cx, now);
+                }
                 if !self.try_hold(line, packet, Some((marker, bytes)), now_us) {
-                    self.transmit(cx, line, packet, marker, bytes, now);
+                    self.transmit(cx, line, packet, marker, bytes, (now, now_us));
                 }
             }
             Verdict::Forward { .. } | Verdict::Discard => {
@@ -63,6 +65,7 @@ impl Peer {
     }
 
     /// Numbers, rewrites, seals and sends a packet that was chosen.
+    #[inline(always)]
     pub(super) fn transmit(
         &mut self,
         cx: &mut PeerCx<'_>,
@@ -70,10 +73,9 @@ impl Peer {
         packet: &Ready,
         marker: bool,
         bytes: &[u8],
-        now: Instant,
+        (now, now_us): (Instant, u64),
     ) {
         let Some(path) = self.open_path() else { return };
-        let now_us = cx.clock.micros(now);
         let Ok(view) = RtpView::with_header(bytes, packet.header) else { return };
         let arrival = packet.arrival();
         let Some(l) = self.lines.get_mut(line) else { return };
@@ -107,7 +109,10 @@ impl Peer {
         cx.egress.commit(sealed, path);
         let number = number_of(sink, &mut self.transport_sequence);
         if let Some(bandwidth) = &mut self.bandwidth {
-            bandwidth.on_sent(number, sink.target.automatic, sealed, now_us);
+            bandwidth.on_sent(number, sealed, now_us);
+            if self.paced {
+                bandwidth.on_spent(sealed, !sink.target.automatic, now_us);
+            }
         }
         sink.count(view.payload().len(), mapped.timestamp, now);
         if l.feedback.nack {
@@ -183,7 +188,10 @@ impl Peer {
             cx.egress.commit(sealed, path);
             let number = number_of(sink, &mut self.transport_sequence);
             if let Some(bandwidth) = &mut self.bandwidth {
-                bandwidth.on_sent(number, sink.target.automatic, sealed, now_us);
+                bandwidth.on_sent(number, sealed, now_us);
+                if self.paced {
+                    bandwidth.on_spent(sealed, !sink.target.automatic, now_us);
+                }
             }
         }
     }
@@ -329,8 +337,10 @@ impl Peer {
             egress.commit(sealed, path);
             let number = number_of(sink, &mut self.transport_sequence);
             if let Some(bandwidth) = &mut self.bandwidth {
-                // A probe is no part of what has to be sent.
-                bandwidth.on_sent(number, r.probe || sink.target.automatic, sealed, now_us);
+                bandwidth.on_sent(number, sealed, now_us);
+                if self.paced {
+                    bandwidth.on_spent(sealed, !r.probe && !sink.target.automatic, now_us);
+                }
             }
             if r.probe {
                 return;

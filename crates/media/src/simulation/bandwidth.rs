@@ -191,3 +191,46 @@ fn without_rtx_there_are_no_probes_and_the_layers_still_go_down() {
     assert!(scene.reached(narrow, 0).is_some_and(|(ms, _)| ms < 3_000));
     assert!(scene.layers.iter().filter(|(at, n, _)| *at > narrow && *n > 0).count() <= 1, "one try");
 }
+
+/// Sends a frame of so many packets on the lowest layer; returns how many of them came back within three seconds, the
+/// longest queue meanwhile, and how many the server dropped as too old.
+fn large_frame(packets: u16) -> (usize, Duration, u64) {
+    let mut scene = Scene::new(400_000, true, Some(RTX));
+    scene.select(0, true);
+    scene.seconds(6);
+    let (before, noted) = (scene.s.received.len(), scene.queues.len());
+    for packet in 0..packets {
+        let mut payload = vp8(true, scene.frame, 1050);
+        if packet > 0 {
+            payload[0] = 0x80;
+        }
+        let packet = rtp("0", "l", VP8, 100, scene.sequences[0], u32::from(scene.frame) * 3000, &payload);
+        scene.s.send(&packet);
+        scene.sequences[0] = scene.sequences[0].wrapping_add(1);
+    }
+    for _ in 0..300 {
+        scene.s.run(MS * 10);
+        scene.note();
+    }
+    let queue = scene.queues[noted..].iter().map(|q| q.1).max().unwrap();
+    let came = scene.s.received[before..].iter().filter(|r| r.payload.len() > 1000).count();
+    let mut stale = 0;
+    let (now, handle) = (scene.s.now, scene.s.handles[SERVER]);
+    scene.s.workers[SERVER].on_peer(handle, now, |peer, _| stale = peer.refused.stale);
+    (came, queue, stale)
+}
+
+#[test]
+fn a_frame_beyond_the_estimate_is_spread() {
+    let (came, queue, stale) = large_frame(40);
+    println!("{came} {queue:?} {stale}");
+    assert_eq!((came, stale), (40, 0));
+    assert!(queue < MS * 500, "at once it would take 880 ms: {queue:?}");
+}
+
+#[test]
+fn what_waits_too_long_is_dropped_and_counted() {
+    let (came, queue, stale) = large_frame(150);
+    println!("{came} {queue:?} {stale}");
+    assert!(stale > 20 && queue < MS * 1000 && came + usize::try_from(stale).unwrap() <= 150);
+}
