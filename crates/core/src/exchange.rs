@@ -155,13 +155,7 @@ impl Core {
     ) {
         let Some(handle) = self.handles.get_mut(&id) else { return };
         if handle.is_closing() {
-            if handle.queue.len() < limits::WAITING_REQUESTS {
-                handle.queue.push_back(Queued::Push { transaction, data, jsep });
-            } else {
-                self.counters.refused_full += 1;
-                tracing::warn!(handle = %id, "too much waits for an old PeerConnection to close");
-            }
-            return;
+            return self.describe_later(id, Queued::Push { transaction, data, jsep });
         }
         let offer = match (jsep.kind, &handle.exchange) {
             (JsepKind::Answer, Exchange::Theirs(offer)) => {
@@ -216,6 +210,20 @@ impl Core {
         self.media_command(MediaCommand::Negotiate(Box::new(negotiation)));
         if answers {
             self.pass_on_early(id);
+        }
+    }
+
+    /// The description belongs to the next PeerConnection: the event waits for the old one to close.
+    fn describe_later(&mut self, id: HandleId, push: Queued) {
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        if handle.queue.len() < limits::WAITING_REQUESTS {
+            return handle.queue.push_back(push);
+        }
+        self.counters.refused_full += 1;
+        tracing::warn!(handle = %id, "too much waits for an old PeerConnection to close");
+        if let Queued::Push { transaction, data, .. } = push {
+            // Better without its description than lost.
+            self.push(id, transaction, data);
         }
     }
 
