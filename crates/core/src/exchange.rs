@@ -162,6 +162,8 @@ impl Core {
                 Some((Arc::clone(&offer.description), offer.trickle))
             }
             (JsepKind::Offer, Exchange::Settled | Exchange::Ours(_)) => None,
+            // The client's offer was refused, or is overruled: it must not keep the plugin from offering.
+            (JsepKind::Offer, Exchange::Theirs(_)) => None,
             _ => {
                 self.counters.illegal_transitions += 1;
                 tracing::warn!(handle = %id, kind = jsep.kind.as_str(), "a description the exchange does not allow");
