@@ -13,8 +13,9 @@ test: ## All checks and tests, with a table of times at the end (make test STAGE
 	@scripts/setup.sh test
 	@scripts/test.sh $(STAGES)
 
-test-long: ## A ten minute call in a browser
+test-long: ## Storms of the video room for minutes, a ten minute call in a browser
 	@scripts/setup.sh test
+	@STORM_LONG=$$(date +%s) cargo test --locked --profile ci --package portunus-testkit --test videoroom_storm -- --nocapture
 	@cargo build --locked --profile ci --package portunus
 	@cd tests/browser && PORTUNUS_BIN=$(CURDIR)/target/ci/portunus node --test --test-reporter=spec suites/long.mjs
 

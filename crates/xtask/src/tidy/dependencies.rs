@@ -49,7 +49,7 @@ const RULES: &[Rule] = &[
     free("telemetry", &[], &["rtc-dtls", "rtc-sctp", "is"]),
     free("postproc", &["mjr", "rtp"], &["tokio", "hyper"]),
     free("loadtest", &["api", "rtp", "testkit"], &[]),
-    free("testkit", &["api", "plugin", "rtp", "sdp", "srtp"], &[]),
+    free("testkit", &["api", "core", "plugin", "rtp", "sdp", "srtp"], &[]),
 ];
 
 const PLUGIN_PREFIX: &str = "plugin-";
