@@ -244,7 +244,8 @@ class Meeting {
         other = { hidden: false };
         other.tile = new Tile(publisher.display || `Guest ${id}`, {
           on: {
-            layer: (mid, name, value) => this.#told(this.subscriptions.of(id).configure([{ mid, [name]: value }])),
+            layers: (mid, wish) => this.#told(this.subscriptions.of(id).configure([{ mid, ...wish }])),
+            automatic: (stream) => this.subscriptions.of(id).renew(stream),
             watch: (wanted) => this.#watch(id, wanted),
           },
         });

@@ -179,6 +179,11 @@ export class Subscription {
     this.wish.unsubscribe.push(...unsubscribe);
   }
 
+  /** Takes a stream anew, with none of the wishes it had: so its layers follow the network again. */
+  renew({ mid, feed_id: feed, feed_mid }) {
+    this.change({ unsubscribe: [{ sub_mid: mid }], subscribe: [{ feed, mid: feed_mid }] });
+  }
+
   async #send() {
     const { subscribe, unsubscribe } = this.wish;
     this.wish = null;

@@ -113,7 +113,10 @@ class Watching extends Running {
     this.me = await Participant.enter(this.janus, { room: $('room').value.trim() }, { event: (message) => this.#hear(message) });
     const { joined } = this.me;
     const tile = new Tile(joined.description ?? 'The screen', {
-      on: { layer: (mid, name, value) => this.subscription?.configure([{ mid, [name]: value }]), watch: () => {} },
+      on: {
+        layers: (mid, wish) => this.subscription?.configure([{ mid, ...wish }]),
+        automatic: (stream) => this.subscription?.renew(stream),
+              },
     });
     tile.say('Nobody shares a screen here yet');
     this.show(tile, joined.description ?? `Room ${joined.room}`, 'You are watching');

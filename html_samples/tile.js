@@ -2,8 +2,8 @@
 
 import { kilobits, milliseconds } from './page.js';
 
-// The value of a layer button is what the plugin takes. The highest is "Auto": the best that comes through.
-const LAYERS = [['0', 'Low'], ['1', 'Mid'], ['2', 'Auto']];
+// The value of a layer button is what the plugin takes. Whoever names no layer gets the best that his network carries.
+const LAYERS = [['0', 'Low'], ['1', 'Mid'], ['2', 'High'], ['auto', 'Auto']];
 let tiles = 0;
 
 function make(name, attributes = {}, ...children) {
@@ -19,7 +19,7 @@ function make(name, attributes = {}, ...children) {
 
 export class Tile {
   /**
-   * `on.layer(mid, name, value)` and `on.watch(wanted)` hear the buttons; without `on` there are none.
+   * `on.layers(mid, wish)`, `on.automatic(stream)` and `on.watch(wanted)` hear the buttons; without `on` there are none.
    * The tile of one's own picture is silent and mirrored.
    */
   constructor(name, { own = false, mirrored = own, on = null } = {}) {
@@ -64,18 +64,28 @@ export class Tile {
   #choice(title, kind) {
     const group = make('div');
     for (const [value, label] of LAYERS) {
-      const input = make('input', { type: 'radio', name: `${this.id}-${kind}`, value, checked: value === '2' });
-      input.addEventListener('change', () => this.#choose(kind, Number(value)));
+      const input = make('input', { type: 'radio', name: `${this.id}-${kind}`, value, checked: value === 'auto' });
+      input.addEventListener('change', () => this.#choose(value));
       group.append(make('label', {}, input, make('span', {}, label)));
     }
     return make('fieldset', { class: 'choice small', hidden: true, 'data-kind': kind }, make('legend', {}, title), group);
   }
 
-  #choose(kind, value) {
+  /** Layers are automatic all together or not at all: a choice of one makes the other high, "Auto" takes back both. */
+  #choose(value) {
     const stream = this.picture;
-    if (!stream) return;
-    const names = stream.svc ? { spatial: 'spatial_layer', temporal: 'temporal_layer' } : { spatial: 'substream', temporal: 'temporal' };
-    this.on.layer(stream.mid, names[kind], value);
+    if (!stream) return undefined;
+    const groups = [this.size, this.frames].map((group) => [...group.querySelectorAll('input')]);
+    if (value === 'auto') {
+      for (const group of groups) group.at(-1).checked = true;
+      return this.on.automatic(stream);
+    }
+    const [spatial, temporal] = groups.map((group) => {
+      const chosen = group.find((input) => input.checked && input.value !== 'auto') ?? group.find((input) => input.value === '2');
+      chosen.checked = true;
+      return Number(chosen.value);
+    });
+    return this.on.layers(stream.mid, stream.svc ? { spatial_layer: spatial, temporal_layer: temporal } : { substream: spatial, temporal });
   }
 
   rename(name) {

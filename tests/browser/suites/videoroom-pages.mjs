@@ -53,7 +53,7 @@ describe('sample pages of rooms', () => {
         || [...document.querySelectorAll('.tile')].some((tile) => tile.querySelector('.talking')));
       await bob.page.click(`${tileOf('Ann', '[data-kind=spatial]')} label:has(input[value="0"])`);
       await says(bob, tileOf('Ann', '.badges'), /320 × 180/, 30_000);
-      await bob.page.click(`${tileOf('Ann', '[data-kind=spatial]')} label:has(input[value="2"])`);
+      await bob.page.click(`${tileOf('Ann', '[data-kind=spatial]')} label:has(input[value="auto"])`);
       await says(bob, tileOf('Ann', '.badges'), /1280 × 720/, 30_000);
       await bob.page.screenshot({ path: path.join(PICTURES, `${name}.png`), fullPage: true });
 
