@@ -53,7 +53,7 @@ export class Tile {
     this.figures = make('p', { class: 'rates' }, 'No media yet');
     this.canvas = make('canvas', { class: 'spark', role: 'img', 'aria-label': 'Bitrate and round-trip time of the last minute' });
     this.size = this.#choice('Size', 'spatial');
-    this.frames = this.#choice('Frame rate', 'temporal');
+    this.frames = this.#choice('Frames', 'temporal');
     this.watch = make('button', { class: 'button plain slim', type: 'button', hidden: true }, 'Hide picture');
     this.watch.addEventListener('click', () => this.on.watch(this.watch.dataset.wanted === 'true'));
     this.chart = null;
