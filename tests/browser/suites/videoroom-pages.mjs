@@ -183,8 +183,10 @@ const shows = async (tab, who) => {
   const video = tab.page.locator(tileOf(who, 'video'));
   await video.waitFor();
   const end = Date.now() + 20_000;
-  const playing = () => video.evaluate((v) => v.videoWidth > 0 && v.srcObject?.getVideoTracks().length > 0 && !v.paused && v.readyState > 2);
-  while (!await playing()) {
+  const frames = () => video.evaluate((v) => (v.srcObject?.getVideoTracks().length > 0 && v.videoWidth > 0 ? v.getVideoPlaybackQuality().totalVideoFrames : 0));
+  // A picture that stands still is none.
+  const first = await frames();
+  while (await frames() < first + 5) {
     if (Date.now() > end) assert.fail(`no picture of ${who}\n${await tab.story()}\n${await tab.run(() => document.getElementById('events').innerText)}`);
     await new Promise((resolve) => { setTimeout(resolve, 100); });
   }
