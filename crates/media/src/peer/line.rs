@@ -31,6 +31,8 @@ pub(crate) struct Line {
     pub(crate) active: bool,
     pub(crate) receive: bool,
     pub(crate) send: bool,
+    /// Both sides have said what they want of it.
+    pub(crate) settled: bool,
     pub(crate) codec: Option<Codec>,
     pub(crate) payload_types: PayloadTypes,
     pub(crate) feedback: Feedback,
@@ -153,6 +155,7 @@ impl Line {
             active: false,
             receive: false,
             send: false,
+            settled: false,
             codec: None,
             payload_types: PayloadTypes::default(),
             feedback: Feedback::default(),
@@ -202,6 +205,19 @@ impl Line {
 
     pub(crate) const fn is_simulcast(&self) -> bool {
         self.sources.len() > 1
+    }
+
+    /// We offer again. What was idle may come back: as another stream, since browsers have forgotten the old one and
+    /// take its SSRC for nothing new.
+    pub(crate) fn renew_if_idle(&mut self, random: &mut crate::random::Random) {
+        let (Some(codec), true) = (self.codec, self.settled && !self.send) else { return };
+        if let Some(old) = self.sink.take() {
+            let mut sink = Sink::new(self, codec, random);
+            if old.from.is_some() {
+                (sink.from, sink.target, sink.choice) = (old.from, old.target, old.choice);
+            }
+            self.sink = Some(sink);
+        }
     }
 
     /// If this feeds our sink: it is gone.
@@ -333,4 +349,29 @@ fn extension_map(n: &Negotiated) -> ExtensionMap {
         }
     }
     map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn an_m_line_that_comes_back_is_another_stream() {
+        let mut random = Random::new();
+        let agreed = crate::simulation::video(0, Some(97));
+        let mut line = Line::new(&agreed);
+        line.sink = Some(Sink::new(&line, Codec::Vp8, &mut random));
+        let ssrc = |line: &Line| line.sink.as_ref().map(|s| (s.ssrc, s.rtx_ssrc));
+        let first = ssrc(&line);
+        line.renew_if_idle(&mut random);
+        assert_eq!(ssrc(&line), first, "it was never answered");
+        line.settled = true;
+        line.renew_if_idle(&mut random);
+        assert_eq!(ssrc(&line), first, "it is in use");
+        line.update(&Negotiated { send: false, ..agreed });
+        line.renew_if_idle(&mut random);
+        let second = ssrc(&line);
+        assert!(second.is_some() && second != first);
+    }
 }

@@ -30,8 +30,9 @@ impl Peer {
             if self.dtls.is_none() {
                 self.setup = Setup::ActPass;
             }
+            self.lines.iter_mut().for_each(|line| line.renew_if_idle(cx.random));
         }
-        self.update_lines(cx, &n.media, now);
+        self.update_lines(cx, &n.media, n.remote.is_some(), now);
         self.drive_ice(cx, now);
         if self.stage == Stage::Securing {
             self.start_dtls(cx, now);
@@ -47,7 +48,8 @@ impl Peer {
         };
     }
 
-    fn update_lines(&mut self, cx: &mut PeerCx<'_>, media: &[Negotiated], now: Instant) {
+    /// `settles`: both sides have said what they want.
+    fn update_lines(&mut self, cx: &mut PeerCx<'_>, media: &[Negotiated], settles: bool, now: Instant) {
         for (i, n) in media.iter().enumerate() {
             if let Some(line) = self.lines.get_mut(i) {
                 // An m-line that was given up may come back as another medium (RFC 8843 section 7.5.3).
@@ -63,6 +65,9 @@ impl Peer {
                 self.sctp_port = n.sctp_port;
             }
             self.update_streams(cx, i, n);
+        }
+        if settles {
+            self.lines.iter_mut().for_each(|line| line.settled = true);
         }
         self.streams.retain(|s| self.lines.get(s.line).is_some_and(|l| l.sources.len() > s.source));
         self.extensions = merged_extensions(&self.lines);
