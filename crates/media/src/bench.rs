@@ -1,5 +1,9 @@
 //! The forwarding path as the benchmarks drive it: a real worker whose peers were put in place without ICE and
-//! DTLS. Only built with the feature `bench`.
+//! DTLS; and the engine as a client of a gateway. Only built with the feature `bench`.
+
+mod client;
+
+pub use client::{Client, ClientPeer, Happening};
 
 mod live;
 
@@ -9,7 +13,9 @@ use crate::certificate::{Certificate, KeyKind};
 use crate::dtls::{DtlsConfig, DtlsSettings, SrtpKeys};
 use crate::egress::{Link, Path};
 use crate::settings::Settings;
-use crate::socket::{Message, ReceiveBatch, SLOT, SendBatch, UdpSocket, Waker, thread_cpu_time};
+use crate::socket::{
+    Message, ReceiveBatch, SLOT, SendBatch, UdpSocket, Waker, process_cpu_time, thread_cpu_time,
+};
 use crate::worker::{Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, RouteEnd};
@@ -24,6 +30,14 @@ use std::time::{Duration, Instant, SystemTime};
 /// CPU time of this thread.
 pub fn cpu_time() -> Duration {
     thread_cpu_time()
+}
+
+/// CPU time of all threads of another process, those that have ended too.
+///
+/// # Errors
+/// There is no such process.
+pub fn cpu_time_of(process: u32) -> io::Result<Duration> {
+    process_cpu_time(process)
 }
 
 /// One publisher and its subscribers on one worker.

@@ -155,6 +155,14 @@ impl Engine {
         self.workers.len()
     }
 
+    /// Has something done by the first worker.
+    #[cfg(feature = "bench")]
+    pub(crate) fn bench(&self, call: crate::worker::Call) {
+        if let Some(end) = self.workers.first() {
+            end.mailbox.send(WorkerMessage::Bench(call));
+        }
+    }
+
     /// Closes all peers, telling them, and ends the workers; gives up after `deadline`.
     pub fn shutdown(mut self, deadline: Duration) {
         for worker in &self.workers {

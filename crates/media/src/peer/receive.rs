@@ -103,12 +103,19 @@ impl Peer {
         }
     }
 
-    /// A packet that was never sealed, of line 0.
-    #[cfg(test)]
-    pub(crate) fn feed_rtp(&mut self, cx: &mut PeerCx<'_>, key: usize, packet: &[u8], now: Instant) {
-        let stream = Stream { ssrc: 0, line: 0, source: 0, rtx: false };
+    /// A packet of a line that was never sealed. Peer and slot are its place in the worker.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn feed_rtp(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        (key, slot): (usize, usize),
+        line: usize,
+        packet: &[u8],
+        now: Instant,
+    ) {
+        let stream = Stream { ssrc: 0, line, source: 0, rtx: false };
         let now_us = cx.clock.micros(now);
-        self.accept(cx, Place { key, stream, slot: 0 }, packet, false, now_us, now);
+        self.accept(cx, Place { key, stream, slot }, packet, false, now_us, now);
     }
 
     fn record_transport_cc(&mut self, cx: &PeerCx<'_>, packet: &SourcePacket<'_>, now: Instant) {

@@ -1,13 +1,81 @@
-//! What benchmarks need of a worker: peers that are up without ICE and DTLS, and batches without a socket.
+//! What benchmarks need of a worker: peers that are up without ICE and DTLS, batches without a socket, packets of its
+//! own making, and a look at what comes in.
 
 use super::Worker;
 use crate::egress::Path;
+use crate::peer::{Feeder, Ready};
 use crate::socket::SLOT;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, Negotiation};
+use std::fmt;
 use std::time::Instant;
 
+/// Something to be done on the worker's thread.
+pub(crate) struct Call(Box<dyn FnOnce(&mut Worker, Instant) + Send>);
+
+impl Call {
+    pub(crate) fn new(call: impl FnOnce(&mut Worker, Instant) + Send + 'static) -> Self {
+        Self(Box::new(call))
+    }
+
+    pub(super) fn carry_out(self, worker: &mut Worker, now: Instant) {
+        (self.0)(worker, now);
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Call")
+    }
+}
+
+/// What a benchmark is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// The first packet of a keyframe came in.
+    Keyframe,
+    /// A keyframe is wanted of this source.
+    Wanted,
+}
+
+/// Is told on the worker's thread whose it is and what.
+pub(crate) type Watch = Box<dyn FnMut(HandleId, Sight) + Send>;
+
 impl Worker {
+    pub(crate) fn bench_watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    pub(super) fn bench_show(&mut self, ready: &[Ready]) {
+        let Some(watch) = &mut self.watch else { return };
+        for r in ready.iter().filter(|r| r.info.keyframe) {
+            if let Some(peer) = self.peers.get(r.peer) {
+                watch(peer.handle(), Sight::Keyframe);
+            }
+        }
+    }
+
+    pub(super) fn bench_wanted(&mut self, source: Feeder) {
+        let Feeder::Peer(key) = source else { return };
+        if let (Some(watch), Some(peer)) = (&mut self.watch, self.peers.get(key)) {
+            watch(peer.handle(), Sight::Wanted);
+        }
+    }
+
+    /// Packets of line `line` of a source that has no network: its peer is never connected, but its sinks are.
+    pub(crate) fn bench_feed(&mut self, handle: HandleId, line: usize, packets: &[Vec<u8>], now: Instant) {
+        let Some(key) = self.by_handle.get(&handle).copied() else { return };
+        self.with_peer(key, now, |peer, cx| {
+            for (slot, packet) in packets.iter().enumerate() {
+                peer.feed_rtp(cx, (key, slot), line, packet, now);
+            }
+        });
+        // These did not come in.
+        let watch = self.watch.take();
+        self.forward_from(&|i| packets.get(i).map(Vec::as_slice), now);
+        self.watch = watch;
+    }
+
     /// A peer that is up already, with this m-line, reached over `path`.
     pub(crate) fn bench_peer(
         &mut self,

@@ -33,6 +33,8 @@ impl Worker {
                 WorkerMessage::Resolved(handle, candidate) => {
                     self.on_candidate(handle, Some(*candidate), now)
                 }
+                #[cfg(feature = "bench")]
+                WorkerMessage::Bench(call) => call.carry_out(self, now),
                 WorkerMessage::Stop => self.stopping = true,
             }
         }

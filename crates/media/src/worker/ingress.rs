@@ -251,6 +251,8 @@ impl Worker {
     /// all of them together. Other workers get theirs first: they work at the same time.
     pub(super) fn forward_from<'a>(&mut self, slot: &dyn Fn(usize) -> Option<&'a [u8]>, now: Instant) {
         let mut ready = std::mem::take(&mut self.ready);
+        #[cfg(feature = "bench")]
+        self.bench_show(&ready);
         ready.sort_by_key(|r| (r.peer, r.line, r.source));
         let same = |a: &Ready, b: &Ready| (a.peer, a.line, a.source) == (b.peer, b.line, b.source);
         let room = (ready.len(), ready.iter().map(|r| r.len).sum());

@@ -14,6 +14,8 @@ mod routes;
 #[cfg(test)]
 mod simulated;
 
+#[cfg(feature = "bench")]
+pub(crate) use benched::{Call, Sight};
 pub(crate) use mailbox::Mailbox;
 
 use crate::clock::Clock;
@@ -72,6 +74,9 @@ pub(crate) enum WorkerMessage {
     StunServer(Vec<SocketAddr>),
     /// A `.local` candidate of this handle was resolved.
     Resolved(HandleId, Box<Candidate>),
+    /// From a benchmark.
+    #[cfg(feature = "bench")]
+    Bench(benched::Call),
     /// Close all peers and end.
     Stop,
 }
@@ -152,6 +157,8 @@ pub(crate) struct Worker {
     egress: Egress,
     sent: SendCounters,
     pub(crate) dropped: Dropped,
+    #[cfg(feature = "bench")]
+    watch: Option<benched::Watch>,
     stopping: bool,
 }
 
@@ -248,6 +255,8 @@ impl Worker {
             egress: Egress::new(),
             sent: SendCounters::default(),
             dropped: Dropped::default(),
+            #[cfg(feature = "bench")]
+            watch: None,
             stopping: false,
         })
     }
@@ -414,6 +423,8 @@ impl Worker {
         }
         let Some(peer) = self.peers.get_mut(key) else { return };
         for (source, line, substream) in peer.take_wanted_keyframes() {
+            #[cfg(feature = "bench")]
+            self.bench_wanted(source);
             match source {
                 Feeder::Peer(source) => {
                     self.with_peer(source, now, |peer, cx| peer.request_keyframe(cx, line, substream, now));

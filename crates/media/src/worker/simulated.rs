@@ -37,7 +37,7 @@ impl Worker {
         let mut slot = Box::new([0_u8; SLOT]);
         slot[..packet.len()].copy_from_slice(packet);
         let key = self.by_handle[&handle];
-        self.with_peer(key, now, |peer, cx| peer.feed_rtp(cx, key, packet, now));
+        self.with_peer(key, now, |peer, cx| peer.feed_rtp(cx, (key, 0), 0, packet, now));
         self.forward_from(&|_| Some(slot.as_slice()), now);
     }
 
