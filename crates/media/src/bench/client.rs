@@ -1,5 +1,5 @@
 //! The engine as a client of a gateway: it offers and answers, checks, shakes hands, seals and opens as it does on the
-//! other side. One worker has all peers of the client.
+//! other side. One worker has all peers of the client, each with a port of its own.
 
 use crate::certificate::{Certificate, KeyKind};
 use crate::engine::{Engine, Error};
@@ -10,10 +10,14 @@ use portunus_plugin::media::{MediaCommand, MediaEvent, Negotiation, RouteEnd};
 use portunus_sdp::{LocalTransport, Negotiated, RemoteTransport};
 use std::collections::HashMap;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+/// Below the ports the system gives to others.
+const PORTS: RangeInclusive<u16> = 20_000..=32_000;
 
 /// What happened to a peer of a client.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +63,8 @@ impl Client {
             .map_err(|e| Error::Certificate(e.to_string()))?;
         let mut settings = Settings::new(certificate);
         settings.workers = 1;
-        settings.base_port = 0;
+        // As with browsers, each peer has an address of its own: gateways tell peers apart by it.
+        settings.port_range = Some(PORTS);
         settings.ice_enforce = vec![address.to_owned()];
         let listeners = Listeners::default();
         let heard = Arc::clone(&listeners);
