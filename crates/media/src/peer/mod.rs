@@ -26,6 +26,7 @@ use crate::ice::{CONSENT, Heard, Ice};
 use crate::random::Random;
 use crate::sctp::Sctp;
 use crate::settings::Settings;
+use crate::socket::SLOT;
 use crate::tcp::Connections;
 use bandwidth::Bandwidth;
 use line::Line;
@@ -119,6 +120,8 @@ pub(crate) struct Peer {
     remote_fingerprint: Option<Fingerprint>,
     dtls_config: Arc<DtlsConfig>,
     dtls: Option<Dtls>,
+    /// The newest DTLS packet that came before its path was validated, and that path.
+    early_hello: Option<(Path, Box<[u8]>)>,
     srtp: Option<Srtp>,
     sctp: Option<Sctp>,
     sctp_port: Option<u16>,
@@ -185,6 +188,7 @@ impl Peer {
             remote_fingerprint: None,
             dtls_config,
             dtls: None,
+            early_hello: None,
             srtp: None,
             sctp: None,
             sctp_port: None,
@@ -440,15 +444,25 @@ impl Peer {
         let role = if self.setup == Setup::Active { Role::Client } else { Role::Server };
         let mut dtls = Dtls::new(&self.dtls_config, role, fingerprint);
         dtls.start(now);
+        if let Some((path, hello)) = self.early_hello.take()
+            && self.ice.selected() == Some(path)
+        {
+            dtls.handle_packet(now, &hello);
+        }
         self.dtls = Some(dtls);
         self.drain_dtls(cx, now);
     }
 
-    pub(crate) fn handle_dtls(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8], now: Instant) {
+    pub(crate) fn handle_dtls(&mut self, cx: &mut PeerCx<'_>, bytes: &[u8], path: Path, now: Instant) {
         self.stirred = true;
         match &mut self.dtls {
             Some(dtls) => dtls.handle_packet(now, bytes),
             None => {
+                // The client's check has succeeded and ours has not: its first flight, kept unread until ICE is done
+                // with this path, spares it a retransmission.
+                if self.is_new() && bytes.len() <= SLOT {
+                    self.early_hello = Some((path, bytes.into()));
+                }
                 self.refused.early += 1;
                 return;
             }
@@ -499,11 +513,17 @@ impl Peer {
         for line in 0..self.lines.len() {
             self.request_keyframe(cx, line, None, now);
         }
+        self.wish_keyframes();
         self.send_remb(cx);
     }
 
     fn is_connected(&self) -> bool {
         self.dtls.as_ref().is_some_and(Dtls::is_connected)
+    }
+
+    /// Packets of a source have somewhere to go.
+    pub(crate) fn can_send(&self) -> bool {
+        self.open_path().is_some()
     }
 
     /// Whether media may be sent, and where.

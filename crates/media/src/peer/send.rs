@@ -255,6 +255,13 @@ impl Peer {
         self.update_automatic();
     }
 
+    /// Now that packets have somewhere to go, they should begin with a keyframe.
+    pub(super) fn wish_keyframes(&mut self) {
+        let sinks = self.lines.iter().filter(|l| l.send && l.is_video()).filter_map(|l| l.sink.as_ref());
+        let wishes = sinks.filter_map(|s| s.from).map(|(feeder, line)| (feeder, line, None));
+        self.wanted_keyframes.extend(wishes);
+    }
+
     /// What feeds the sink of `line` has another layout from now on.
     pub(crate) fn set_source_layout(&mut self, line: usize, layout: Option<Layout>) {
         if let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) {

@@ -57,21 +57,32 @@ impl House {
 
     /// A client with one m-line connects to a server; returns its number.
     fn join(&mut self, server: usize, theirs: Negotiated, ours: Negotiated) -> usize {
+        let i = self.exchange(server, &theirs, &ours);
+        self.run_until_up(i);
+        i
+    }
+
+    /// Offer and answer of a new member.
+    fn exchange(&mut self, server: usize, theirs: &Negotiated, ours: &Negotiated) -> usize {
         let i = self.members.len();
         let id = u64::try_from(i).unwrap();
         let (worker, address) = worker(|_| {});
         let handles = [HandleId::from_random(1000 + id), HandleId::from_random(1 + id)];
         let (received, loss, lost) = (Vec::new(), 0, 0);
         self.members.push(Member { worker, address, server, handles, received, loss, lost });
-        let offer = self.negotiate(i, true, &theirs, None);
-        let answer = self.negotiate(i, false, &ours, Some(offer));
-        self.negotiate(i, true, &theirs, Some(answer));
+        let offer = self.negotiate(i, true, theirs, None);
+        let answer = self.negotiate(i, false, ours, Some(offer));
+        self.negotiate(i, true, theirs, Some(answer));
+        i
+    }
+
+    fn run_until_up(&mut self, member: usize) {
+        let handles = self.members[member].handles;
         let end = self.now + MS * 5000;
         while handles.iter().any(|h| !self.events.contains(&(*h, MediaEvent::Up))) {
             assert!(self.now < end, "not up: {:?}", self.events);
             self.step();
         }
-        i
     }
 
     fn negotiate(
@@ -413,6 +424,20 @@ fn a_sink_of_another_worker_gets_its_keyframes() {
     h.run(MS * 50);
     publish(&mut h, &[(0, 500)], 180, 60);
     assert_eq!(h.keyframe_requests(0), second + 1);
+}
+
+#[test]
+fn a_keyframe_is_asked_for_when_its_receiver_is_there() {
+    let mut h = house(&[]);
+    publish(&mut h, &[(0, 300)], 1, 3);
+    let before = h.keyframe_requests(0);
+    let late = h.exchange(A, &video(0, Some(RTX)), &video(0, Some(RTX)));
+    h.route(0, late);
+    h.run(MS * 5);
+    assert_eq!(h.keyframe_requests(0), before, "it would be lost");
+    h.run_until_up(late);
+    h.run(MS * 50);
+    assert_eq!(h.keyframe_requests(0), before + 1);
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Worker {
             return;
         };
         self.with_peer(key, now, |peer, cx| match kind {
-            Demux::Dtls => peer.handle_dtls(cx, bytes, now),
+            Demux::Dtls => peer.handle_dtls(cx, bytes, path, now),
             Demux::Rtcp => peer.handle_rtcp(cx, bytes, now),
             _ => peer.handle_rtp(cx, key, bytes, slot, now),
         });

@@ -26,7 +26,10 @@ impl Worker {
         }
         let layout = self.peers.get(from.0).and_then(|p| p.source_layout(from.1));
         self.with_peer(to.0, now, |peer, _| peer.set_source(to.1, (Feeder::Peer(from.0), from.1), layout));
-        self.with_peer(from.0, now, |peer, cx| peer.request_keyframe(cx, from.1, None, now));
+        // A keyframe that comes before its receiver would be lost: `Peer` asks when it is up.
+        if self.peers.get(to.0).is_some_and(|p| p.can_send()) {
+            self.with_peer(from.0, now, |peer, cx| peer.request_keyframe(cx, from.1, None, now));
+        }
     }
 
     /// The source is on `worker`. Whether it is there at all is not known yet.
