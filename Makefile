@@ -1,7 +1,7 @@
 # The ways into the project. Each target does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long fuzz fmt lint bench clean
+.PHONY: help run test test-long fuzz fmt lint bench bench-rooms clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: ## Formatting, clippy and the laws of the house
 
 bench: ## Measurements of the hot paths
 	@scripts/bench.sh
+
+bench-rooms: ## Joins, memory and first frame of a video room, beside Janus (as root; ROOMS="--rounds 5")
+	@scripts/bench-rooms.sh $(ROOMS)
 
 clean: ## Remove everything built and installed here
 	@cargo clean

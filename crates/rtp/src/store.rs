@@ -229,7 +229,8 @@ pub struct RetransmitIndex {
 
 impl RetransmitIndex {
     /// For the leg with `ssrc`, remembering `packets` packets (clamped to [`INDEX_PACKETS`], rounded up to a power
-    /// of two). Memory is taken with the first packet.
+    /// of two). Memory is taken with the first packet, and more only while what it has no room for is young enough to
+    /// be asked for.
     #[must_use]
     pub fn new(ssrc: u32, packets: usize) -> Self {
         let capacity = packets.clamp(INDEX_PACKETS.0, INDEX_PACKETS.1).next_power_of_two();
@@ -240,17 +241,44 @@ impl RetransmitIndex {
     #[inline]
     pub fn record(&mut self, sent: &Sent<'_>, now_us: u64) {
         if self.entries.is_empty() {
-            self.entries.resize(self.capacity, Entry::EMPTY);
+            self.entries.resize(INDEX_PACKETS.0, Entry::EMPTY);
         }
         self.budget = (self.budget + wide(sent.len) * RESEND_PERCENT / 100).min(RESEND_BURST);
-        let place = narrow(sent.index % wide(self.capacity));
-        if self.newest.is_some_and(|newest| sent.index + wide(self.capacity) <= newest) {
+        while self.entries.len() < self.capacity && self.is_in_the_way(sent.index, now_us) {
+            self.grow(now_us);
+        }
+        if self.newest.is_some_and(|newest| sent.index + wide(self.entries.len()) <= newest) {
             return;
         }
+        let place = self.place(sent.index);
         if let Some(entry) = self.entries.get_mut(place) {
             *entry = Entry::of(sent, now_us);
         }
         self.newest = Some(self.newest.map_or(sent.index, |newest| newest.max(sent.index)));
+    }
+
+    fn place(&self, index: u64) -> usize {
+        narrow(index % wide(self.entries.len()).max(1))
+    }
+
+    /// Whether another packet that may still be asked for has the place of this one.
+    fn is_in_the_way(&self, index: u64, now_us: u64) -> bool {
+        let there = self.entries.get(self.place(index));
+        there.is_some_and(|e| e.sequence != low16(index) && e.is_young(now_us))
+    }
+
+    /// Twice the room; every packet that may still be asked for goes to its new place.
+    fn grow(&mut self, now_us: u64) {
+        let larger = vec![Entry::EMPTY; self.entries.len() * 2];
+        let known = std::mem::replace(&mut self.entries, larger);
+        let Some(newest) = self.newest else { return };
+        for entry in known.into_iter().filter(|e| e.is_young(now_us)) {
+            let back = low16(newest).wrapping_sub(entry.sequence);
+            let place = newest.checked_sub(u64::from(back)).map(|index| self.place(index));
+            if let Some(to) = place.and_then(|place| self.entries.get_mut(place)) {
+                *to = entry;
+            }
+        }
     }
 
     /// A receiver asks for a sink sequence number again. On success the resend counts as done.
@@ -267,7 +295,7 @@ impl RetransmitIndex {
         let newest = self.newest.ok_or(Refusal::Unknown)?;
         let back = low16(newest).wrapping_sub(sequence);
         let index = newest.checked_sub(u64::from(back)).ok_or(Refusal::Unknown)?;
-        let place = narrow(index % wide(self.capacity));
+        let place = self.place(index);
         let entry = self.entries.get_mut(place).ok_or(Refusal::Unknown)?;
         if !entry.used || entry.sequence != sequence || usize::from(back) >= self.capacity {
             return Err(Refusal::Unknown);
@@ -342,6 +370,11 @@ impl Entry {
     };
 
     #[inline]
+    /// It may still be asked for.
+    fn is_young(&self, now_us: u64) -> bool {
+        self.used && u64::from(low32(now_us / 1000).wrapping_sub(self.sent_ms)) * 1000 <= RESEND_MAX_AGE_US
+    }
+
     fn of(sent: &Sent<'_>, now_us: u64) -> Self {
         let Rewrite { payload_type, sequence, timestamp, marker, payload, frame_number, .. } = *sent.rewrite;
         let (kind, picture_id, tl0, keyidx) = match payload {

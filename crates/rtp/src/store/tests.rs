@@ -117,6 +117,23 @@ fn a_nack_finds_the_entry_with_its_index() {
 }
 
 #[test]
+fn the_index_has_room_for_what_may_be_asked_for_and_no_more() {
+    // (packets a second, entries)
+    for (rate, room) in [(100, 128), (200, 256), (450, 512), (5_000, 512)] {
+        let mut index = RetransmitIndex::new(9, 512);
+        let sent = 3 * rate;
+        (0..sent).for_each(|n| record(&mut index, n, n * SECOND / rate));
+        assert_eq!(index.entries.len(), room, "{rate} packets a second");
+        let now = (sent - 1) * SECOND / rate;
+        for n in sent - rate.min(room as u64 - 1)..sent {
+            index.budget = RESEND_BURST;
+            let found = index.try_resend(n as u16, 0, 0, now).map(|r| (r.index, r.source_sequence));
+            assert_eq!(found, Ok((n, n as u32 + 70_000)), "{rate} packets a second");
+        }
+    }
+}
+
+#[test]
 fn resends_back_off_from_40_ms_to_one_second() {
     // (rtt, waits between successive resends)
     for (rtt, waits) in
