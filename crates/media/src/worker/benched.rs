@@ -10,8 +10,10 @@ use portunus_plugin::media::{MediaCommand, Negotiation};
 use std::fmt;
 use std::time::Instant;
 
+type Work = dyn FnOnce(&mut Worker, Instant) + Send;
+
 /// Something to be done on the worker's thread.
-pub(crate) struct Call(Box<dyn FnOnce(&mut Worker, Instant) + Send>);
+pub(crate) struct Call(Box<Work>);
 
 impl Call {
     pub(crate) fn new(call: impl FnOnce(&mut Worker, Instant) + Send + 'static) -> Self {
