@@ -177,8 +177,10 @@ impl Ice {
         }
         self.agent.handle_timeout(now);
         if request && self.agent.remote_credentials().is_none() {
-            // Kept by the agent until the answer is there; nothing is proven yet.
-            return Some(Heard { new_path: None, forgotten: None, selected: None });
+            // It has our password, and the agent answers it when the answer to our offer is there. Only the address is
+            // remembered: whose it is, not that anything may be sent there.
+            let (new_path, forgotten) = self.remember(path);
+            return Some(Heard { new_path, forgotten, selected: None });
         }
         let (new_path, forgotten) = self.remember(path);
         if nominates && !self.agent.controlling() {
