@@ -13,6 +13,7 @@ import { after, before, describe, it } from 'node:test';
 import { startGateway } from '../browser/harness/gateway.mjs';
 import { ARGUED as ARGUED_CORE } from './argued.mjs';
 import { ARGUED_ROOMS } from './argued-rooms.mjs';
+import admin, { settings as adminApi } from './cases/admin.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
 import http from './cases/http.mjs';
@@ -38,7 +39,7 @@ const ITSELF = process.env.COMPARE === 'janus';
 const NO_ROOMS = { 'janus.plugin.videoroom': { general: {} } };
 const SUITES = [
   ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],
-  ['API secret', secret, secretSettings],
+  ['API secret', secret, secretSettings], ['Admin API', admin, adminApi],
   ['rooms', roomManagement, NO_ROOMS], ['publishers', roomPublisher, NO_ROOMS], ['subscribers', roomSubscriber, NO_ROOMS],
   ['rooms named by strings', guards.strings, guards.stringSettings], ['rooms of a file', guards.admin, guards.adminSettings],
   ['rooms without a file', guards.plain, {}], ['rooms with signed tokens', guards.tokens, guards.tokenSettings],

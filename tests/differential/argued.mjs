@@ -5,13 +5,25 @@
 // shape.mjs. A row holds as a whole: every pattern of it must fit a line.
 
 const SVC_FIELD = /event of message {"body":{"(spatial_layer|temporal_layer|svc)":/;
-const INFO = /"janus":"info"|GET \/janus\/info/;
+const INFO = /"janus":"info"|GET \/(janus|admin)\/info/;
 
 export const ARGUED = [
   {
     why: '1.4.2: info tells consent freshness and what follows its loss',
     request: INFO,
     add: [/^ice-consent-freshness: boolean$/, /^hangup-on-failed: boolean$/],
+  },
+  {
+    why: '1.4.2: the status tells the signal that rotates logs, and nothing of a library for ICE any more',
+    request: /"janus":"get_status"/i,
+    drop: [/^status\.libnice_debug: boolean$/],
+    add: [/^status\.log_rotate_sig: number$/],
+  },
+  {
+    why: 'mended: what is not JSON is called that by the Admin API over WebSockets, too',
+    request: /Admin API \/ over WebSockets: frame not json/,
+    drop: [/^error\.code = 456$/, /^error\.reason = Missing mandatory element \(transaction\)$/],
+    add: [/^error\.code = 454$/, /^error\.reason = Invalid Janus API request \.\.$/],
   },
   {
     why: 'ours: info names the program that speaks the API',

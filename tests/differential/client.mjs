@@ -15,6 +15,7 @@ export class Client {
   constructor(gateway) {
     this.base = gateway.http;
     this.origin = gateway.origin;
+    this.admin = gateway.admin;
     this.ws = gateway.ws;
     this.folder = gateway.folder;
     this.transcript = [];
@@ -29,10 +30,10 @@ export class Client {
   // --- HTTP ---
 
   /** One request below the origin; `body` is sent as it is. Gives the parsed JSON, if there is any. */
-  async raw(method, path, { body, headers = {}, label, wait = ANSWER_MS, quiet = false } = {}) {
-    const answer = await send(this.origin + path, method, body, headers, wait);
+  async raw(method, path, { body, headers = {}, label, wait = ANSWER_MS, quiet = false, origin = this.origin } = {}) {
+    const answer = await send(origin + path, method, body, headers, wait);
     const request = label ?? `${method} ${path.replace(/\d{4,}/g, 'N')}${body === undefined ? '' : ` ${short(body)}`}`;
-    if (!quiet) this.note(request, describe(answer, this.origin));
+    if (!quiet) this.note(request, describe(answer, origin));
     return answer.json;
   }
 
@@ -40,6 +41,13 @@ export class Client {
   post(at, message, options = {}) {
     const body = typeof message === 'string' ? message : JSON.stringify({ transaction: 't', ...message });
     return this.raw('POST', `/janus${at}`, { body, ...options });
+  }
+
+  /** A request of the Admin API over HTTP; `at` is the path below its base. */
+  administer(at, message, options = {}) {
+    const body = typeof message === 'string' ? message : JSON.stringify({ transaction: 't', ...message });
+    const label = `admin ${at.replace(/\d{4,}/g, 'N')} ${short(body).replace(/\d{8,}/g, 'N')}`;
+    return this.raw('POST', `/admin${at}`, { body, label, wait: 8_000, ...options, origin: this.admin.origin });
   }
 
   get(at, options) {
@@ -68,8 +76,8 @@ export class Client {
   // --- WebSocket ---
 
   /** Opens a socket; notes how that ended. */
-  async connect(protocols = 'janus-protocol', { quiet = true } = {}) {
-    const socket = new WebSocket(this.ws, protocols, { perMessageDeflate: false });
+  async connect(protocols = 'janus-protocol', { quiet = true, to = this.ws } = {}) {
+    const socket = new WebSocket(to, protocols, { perMessageDeflate: false });
     const outcome = await new Promise((resolve) => {
       socket.once('open', () => resolve(`open with ${socket.protocol}`));
       socket.once('unexpected-response', (_, response) => { resolve(`refused ${response.statusCode}`); socket.terminate(); });

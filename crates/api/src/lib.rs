@@ -24,6 +24,7 @@
     )
 )]
 
+mod admin;
 mod error;
 mod field;
 mod id;
@@ -33,6 +34,7 @@ mod request;
 pub mod token;
 mod trickle;
 
+pub use admin::AdminVerb;
 pub use error::{ApiError, ErrorCode};
 pub use field::{FieldError, Kind, optional, require};
 pub use id::{HandleId, SessionId};

@@ -23,6 +23,13 @@ pub fn success(session_id: u64, transaction: &str) -> Value {
     envelope("success", session_id, Some(transaction)).into()
 }
 
+/// `success` with more members: what most requests of the Admin API answer.
+pub fn success_with(session_id: u64, transaction: &str, members: Object) -> Value {
+    let mut o = envelope("success", session_id, Some(transaction));
+    o.extend(members);
+    o.into()
+}
+
 /// `success` with `data.id`: what `create` and `attach` answer. `session_id` is 0 for `create`.
 pub fn created(session_id: u64, transaction: &str, id: u64) -> Value {
     let mut o = envelope("success", session_id, Some(transaction));

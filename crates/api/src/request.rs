@@ -89,6 +89,19 @@ impl Request {
     /// 456 or 467 for `transaction`, `janus` and `id`, in this order. Janus looks at `id` in every request, and before it
     /// knows the transaction.
     pub fn parse(value: Value) -> Result<Self, Refusal> {
+        Self::read(value, true)
+    }
+
+    /// Reads the envelope of a request of the Admin API, which has no `id`; its verb is
+    /// [`AdminVerb::from_word`](crate::AdminVerb::from_word) of [`Request::word`].
+    ///
+    /// # Errors
+    /// 456 or 467 for `transaction` and `janus`, in this order.
+    pub fn parse_admin(value: Value) -> Result<Self, Refusal> {
+        Self::read(value, false)
+    }
+
+    fn read(value: Value, with_id: bool) -> Result<Self, Refusal> {
         let body = match value {
             Value::Object(body) => body,
             _ => Object::new(),
@@ -101,7 +114,10 @@ impl Request {
         let refuse = |e: crate::FieldError| Refusal { session_id, error: e.into() };
         let transaction = word("transaction").map_err(refuse)?;
         let word = word("janus").map_err(refuse)?;
-        let wanted = optional(&body, "id", Kind::PositiveInteger).map_err(refuse)?;
+        let wanted = match with_id {
+            true => optional(&body, "id", Kind::PositiveInteger).map_err(refuse)?,
+            false => None,
+        };
         let wanted_id = wanted.and_then(Value::as_u64);
         let handle_id = id_of(&body, "handle_id");
         Ok(Self { verb: Verb::from_word(&word), word, transaction, session_id, handle_id, wanted_id, body })
@@ -150,6 +166,14 @@ mod tests {
         ] {
             assert_eq!(Request::parse(value).unwrap_err().error.reason, text);
         }
+    }
+
+    #[test]
+    fn the_admin_api_has_no_id() {
+        let body = json!({"janus": "ping", "transaction": "a", "id": "x"});
+        assert!(Request::parse(body.clone()).is_err());
+        assert_eq!(Request::parse_admin(body).unwrap().wanted_id, None);
+        assert!(Request::parse_admin(json!({"janus": "ping"})).is_err());
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! Who may do what: the API secret and tokens.
-//!
-//! Deliberately absent: stored tokens. They are made through the Admin API; without it every token is unknown.
+//! Who may do what: the API secret and tokens, signed or stored.
 
 use crate::Settings;
+use crate::tokens::Tokens;
 use portunus_api::token::{SignedToken, same_secret};
 
 /// The realm of tokens for the API itself.
@@ -12,6 +11,7 @@ const REALM: &str = "janus";
 /// configured either is enough.
 pub(crate) fn may_enter(
     settings: &Settings,
+    stored: &Tokens,
     secret: Option<&str>,
     token: Option<&str>,
     unix_now: u64,
@@ -21,16 +21,27 @@ pub(crate) fn may_enter(
         return true;
     }
     let by_secret = right.zip(secret).is_some_and(|(right, given)| same_secret(given, right));
-    let by_token = settings.token_auth && token.is_some_and(|t| signed(settings, t, unix_now).is_some());
+    let is_known = |token: &str| match settings.token_auth_secret {
+        Some(_) => signed(settings, token, unix_now).is_some(),
+        None => stored.contains(token),
+    };
+    let by_token = settings.token_auth && token.is_some_and(is_known);
     by_secret || by_token
 }
 
 /// Whether a handle of this plugin may be attached: a token, once given, must allow it, whatever the secret.
-pub(crate) fn may_attach(settings: &Settings, token: Option<&str>, package: &str, unix_now: u64) -> bool {
+pub(crate) fn may_attach(
+    settings: &Settings,
+    stored: &Tokens,
+    token: Option<&str>,
+    package: &'static str,
+    unix_now: u64,
+) -> bool {
     match token {
-        Some(token) if settings.token_auth => {
-            signed(settings, token, unix_now).is_some_and(|t| t.allows(package))
-        }
+        Some(token) if settings.token_auth => match settings.token_auth_secret {
+            Some(_) => signed(settings, token, unix_now).is_some_and(|t| t.allows(package)),
+            None => stored.allowed(token).is_some_and(|plugins| plugins.contains(&package)),
+        },
         _ => true,
     }
 }

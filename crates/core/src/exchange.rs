@@ -73,6 +73,7 @@ impl Core {
             JsepKind::Offer => self.on_offer(id, &description, jsep.trickle)?,
             JsepKind::Answer => self.on_answer(id, &description, jsep.trickle)?,
         };
+        self.note_remote(id, &jsep);
         self.jsep_notice(id, "remote", jsep.kind, &jsep.sdp);
         Ok(RemoteJsep {
             kind: jsep.kind,
@@ -245,9 +246,14 @@ impl Core {
         }
         let sdp = portunus_sdp::write(&plan.plan, &transport);
         let jsep = LocalJsep { kind: plan.kind, sdp, e2ee: plan.e2ee };
-        let (kind, text) = (jsep.kind, jsep.sdp.clone());
+        let kind = jsep.kind;
+        let kept = self.settings.admin.then(|| jsep.sdp.clone().into_boxed_str());
+        let told = self.settings.broadcast.then(|| jsep.sdp.clone());
         waiting.part = Part::Ready(Some(jsep));
-        self.jsep_notice(id, "local", kind, &text);
+        if kept.is_some() {
+            handle.story.local = kept;
+        }
+        self.jsep_notice(id, "local", kind, &told.unwrap_or_default());
         self.release(id);
     }
 
@@ -272,6 +278,22 @@ impl Core {
             waiting.part = Part::Ready(None);
         }
         self.release(id);
+    }
+
+    /// Keeps what the Admin API tells of a description.
+    fn note_remote(&mut self, id: HandleId, jsep: &Jsep) {
+        let keep = self.settings.admin;
+        let Some(handle) = self.handles.get_mut(&id) else { return };
+        let story = &mut handle.story;
+        match jsep.kind {
+            JsepKind::Offer => story.got_offer = true,
+            JsepKind::Answer => story.got_answer = true,
+        }
+        story.trickle = jsep.trickle;
+        story.e2ee |= jsep.e2ee;
+        if keep {
+            story.remote = Some(jsep.sdp.as_str().into());
+        }
     }
 
     fn jsep_notice(&mut self, id: HandleId, owner: &str, kind: JsepKind, sdp: &str) {

@@ -24,6 +24,11 @@ pub(crate) struct Handle {
     /// Index of its plugin.
     pub(crate) plugin: usize,
     pub(crate) opaque_id: Option<String>,
+    /// The token it was attached with.
+    pub(crate) token: Option<String>,
+    pub(crate) created: Instant,
+    /// What the Admin API tells of it.
+    pub(crate) story: Story,
     /// The worker its client asked for.
     pub(crate) worker: Option<usize>,
     pub(crate) life: Life,
@@ -111,11 +116,14 @@ pub(crate) enum Queued {
 }
 
 impl Handle {
-    fn new(session: SessionId, plugin: usize) -> Self {
+    fn new(session: SessionId, plugin: usize, created: Instant) -> Self {
         Self {
             session,
             plugin,
             opaque_id: None,
+            token: None,
+            created,
+            story: Story::default(),
             worker: None,
             life: Life::Absent,
             exchange: Exchange::Settled,
@@ -135,6 +143,19 @@ impl Handle {
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.life, Life::Closing { .. })
     }
+}
+
+/// What has happened to a PeerConnection so far, for those who ask later.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    pub(crate) got_offer: bool,
+    pub(crate) got_answer: bool,
+    pub(crate) trickle: bool,
+    pub(crate) all_trickles: bool,
+    pub(crate) e2ee: bool,
+    /// The descriptions as they were sent last, if anybody can ask for them.
+    pub(crate) local: Option<Box<str>>,
+    pub(crate) remote: Option<Box<str>>,
 }
 
 impl Waiting {
@@ -162,7 +183,7 @@ impl Core {
             return Err(ApiError::new(ErrorCode::PluginNotFound, format!("No such plugin '{package}'")));
         };
         let token = ask.request.text("token");
-        if !auth::may_attach(&self.settings, token, package, self.unix.as_secs()) {
+        if !auth::may_attach(&self.settings, &self.tokens, token, self.package(plugin), self.unix.as_secs()) {
             let reason = format!("Provided token can't access plugin '{package}'");
             return Err(ApiError::new(ErrorCode::UnauthorizedPlugin, reason));
         }
@@ -172,7 +193,8 @@ impl Core {
                 "Invalid value (opaque_id is too long)",
             ));
         }
-        let mut handle = Handle::new(session, plugin);
+        let mut handle = Handle::new(session, plugin, self.now);
+        handle.token = token.filter(|_| self.settings.token_auth).map(str::to_owned);
         handle.opaque_id = opaque_id.map(str::to_owned);
         handle.worker = worker
             .filter(|_| self.settings.allow_loop_indication)
@@ -306,6 +328,7 @@ impl Core {
         handle.exchange = Exchange::Settled;
         handle.agreed.clear();
         handle.early.clear();
+        handle.story = Story::default();
         let session = handle.session;
         self.give_up_descriptions(id);
         tracing::info!(%session, handle = %id, reason, "PeerConnection closed");

@@ -1,9 +1,11 @@
 //! What goes into the core and what comes out.
 
-use portunus_api::{HandleId, SessionId, Value};
+use crate::Tuning;
+use portunus_api::{HandleId, Object, SessionId, Value};
 use portunus_plugin::media::{MediaCommand, MediaEvent};
 use portunus_plugin::{Outcome, Task, Ticket};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +39,22 @@ pub enum Input {
         address: IpAddr,
         /// The request.
         body: Value,
+    },
+    /// A request of the Admin API. Answered by one [`Output::Reply`] or [`Output::SlowReply`] with its key.
+    AdminRequest {
+        /// Chosen by the caller.
+        key: u64,
+        /// From where.
+        address: IpAddr,
+        /// The request.
+        body: Value,
+    },
+    /// The answer to an [`Output::Ask`]. It may come too late.
+    Answer {
+        /// The question's number.
+        question: u64,
+        /// What the reply shall tell; `None` if there is nothing to tell.
+        answer: Option<Object>,
     },
     /// A long poll begins. Answered by one [`Output::PollVerdict`] with its key.
     Poll {
@@ -86,6 +104,32 @@ pub enum Output {
         /// The answer.
         json: Value,
     },
+    /// Answer a request of somebody who guesses secrets, after a while: so guessing is slow, and whoever knows the
+    /// secret need not wait.
+    SlowReply {
+        /// The request's key.
+        key: u64,
+        /// The answer.
+        json: Value,
+        /// How long it is held back.
+        delay: Duration,
+    },
+    /// Find something out that the core cannot know; [`Input::Answer`] brings it.
+    Ask {
+        /// The question's number.
+        question: u64,
+        /// What to find out.
+        what: Question,
+    },
+    /// Settings were changed while running: these are in effect from now on.
+    Tune(Box<Tuning>),
+    /// A line for the log (`custom_logline`), at a level of [`Tuning::log_level`].
+    LogLine {
+        /// 1 fatal to 7 debug.
+        level: u8,
+        /// The line.
+        line: String,
+    },
     /// Answer a long poll.
     PollVerdict {
         /// The poll's key.
@@ -132,6 +176,34 @@ pub enum Output {
     },
     /// Tell event handlers. Only with [`Settings::broadcast`](crate::Settings::broadcast).
     Notify(Box<Notice>),
+}
+
+/// What an operator asks of the world around the core.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// `resolve_address`: `ip` of a host name and `elapsed` microseconds.
+    Resolve {
+        /// Name or address.
+        address: String,
+    },
+    /// `test_stun`: `public_ip` and `public_port` as a STUN server sees them, and `elapsed` microseconds.
+    Stun {
+        /// The server's name or address.
+        address: String,
+        /// Its port.
+        port: u16,
+        /// The port to ask from; 0 for any.
+        local_port: u16,
+    },
+    /// `query_transport`: the transport's `response`.
+    Transport {
+        /// `janus.transport.http`
+        package: String,
+        /// The request it is asked.
+        request: Object,
+    },
+    /// `loops_info`: `loops`, the media workers.
+    Loops,
 }
 
 /// Whether a long poll may wait.

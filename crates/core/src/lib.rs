@@ -19,22 +19,26 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+mod admin;
 mod auth;
 mod exchange;
+mod guesses;
 mod handle;
 mod info;
 mod io;
 mod machine;
 mod media;
 mod plugins;
+mod questions;
 mod request;
 mod session;
 mod settings;
 mod tasks;
 mod timers;
+mod tokens;
 mod trickle;
 
 pub use info::{ModuleInfo, ServerInfo};
-pub use io::{Client, Input, Notice, Output, PollVerdict};
+pub use io::{Client, Input, Notice, Output, PollVerdict, Question};
 pub use machine::{Core, Counters, Random};
-pub use settings::{Settings, limits};
+pub use settings::{Settings, Tuning, limits};

@@ -1,11 +1,14 @@
 //! [`Core`]: the state, its inputs and outputs, and the list of steps still to do.
 
 use crate::auth;
+use crate::guesses::Guesses;
 use crate::handle::{Handle, Queued};
 use crate::io::{Client, Input, Notice, Output, PollVerdict};
+use crate::questions::Questions;
 use crate::session::Session;
 use crate::settings::{Settings, limits};
 use crate::tasks::Tasks;
+use crate::tokens::Tokens;
 use portunus_api::{ApiError, ErrorCode, HandleId, Request, SessionId, Value};
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{Effect, Plugin};
@@ -20,6 +23,10 @@ pub type Random = Box<dyn FnMut() -> u64 + Send>;
 pub struct Counters {
     /// Requests.
     pub requests: u64,
+    /// Requests of the Admin API.
+    pub admin_requests: u64,
+    /// Those of them with a wrong secret, or without one.
+    pub admin_refused: u64,
     /// Things refused because a limit was reached.
     pub refused_full: u64,
     /// `trickle` requests dropped because too many came before their offer.
@@ -51,9 +58,19 @@ pub struct Core {
     pub(crate) deadlines: BTreeSet<(Instant, HandleId)>,
     /// What is being done outside, and who waits for it.
     pub(crate) tasks: Tasks,
+    /// What operators asked the world around us, and wait for.
+    pub(crate) questions: Questions,
+    /// Who gave wrong secrets to the Admin API.
+    pub(crate) guesses: Guesses,
+    /// Tokens of the Admin API.
+    pub(crate) tokens: Tokens,
+    /// Times of the Admin API are told from here on.
+    pub(crate) started: Instant,
     pub(crate) watchdog: Instant,
     pub(crate) tick: Instant,
     pub(crate) accepting: bool,
+    /// The process ends: nothing makes it accept sessions again.
+    pub(crate) ending: bool,
     pub(crate) next_exchange: u64,
     /// The time of the input at hand.
     pub(crate) now: Instant,
@@ -97,9 +114,14 @@ impl Core {
             handles: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             tasks: Tasks::default(),
+            questions: Questions::default(),
+            guesses: Guesses::default(),
+            tokens: Tokens::default(),
+            started: now,
             watchdog: now + limits::WATCHDOG,
             tick: now + limits::TICK,
             accepting: true,
+            ending: false,
             next_exchange: 1,
             now,
             unix: Duration::ZERO,
@@ -121,6 +143,11 @@ impl Core {
                 tracing::trace!(%address, key, "request");
                 self.on_request(key, client, body);
             }
+            Input::AdminRequest { key, address, body } => {
+                self.counters.admin_requests += 1;
+                self.on_admin_request(key, address, body);
+            }
+            Input::Answer { question, answer } => self.on_answered(question, answer),
             Input::Poll { key, session, secret, token } => {
                 let verdict = self.on_poll(session, secret.as_deref(), token.as_deref());
                 self.outputs.push_back(Output::PollVerdict { key, verdict });
@@ -143,7 +170,8 @@ impl Core {
     /// When [`Input::Timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Instant {
         let handles = self.deadlines.first().map(|(at, _)| *at);
-        let others = handles.into_iter().chain(self.tasks.first_deadline());
+        let others =
+            handles.into_iter().chain(self.tasks.first_deadline()).chain(self.questions.first_deadline());
         others.fold(self.watchdog.min(self.tick), Instant::min)
     }
 
@@ -163,7 +191,7 @@ impl Core {
     }
 
     fn on_poll(&mut self, id: SessionId, secret: Option<&str>, token: Option<&str>) -> PollVerdict {
-        if !auth::may_enter(&self.settings, secret, token, self.unix.as_secs()) {
+        if !auth::may_enter(&self.settings, &self.tokens, secret, token, self.unix.as_secs()) {
             return PollVerdict::Forbidden;
         }
         let Some(session) = self.sessions.get_mut(&id) else {
@@ -175,7 +203,7 @@ impl Core {
 
     pub(crate) fn check_secret(&self, request: &Request) -> Result<(), ApiError> {
         let (secret, token) = (request.text("apisecret"), request.text("token"));
-        if auth::may_enter(&self.settings, secret, token, self.unix.as_secs()) {
+        if auth::may_enter(&self.settings, &self.tokens, secret, token, self.unix.as_secs()) {
             Ok(())
         } else {
             Err(ErrorCode::Unauthorized.into())

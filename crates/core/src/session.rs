@@ -5,13 +5,15 @@ use crate::machine::{Ask, Core, Step};
 use portunus_api::{ApiError, ErrorCode, HandleId, SessionId, reply};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One client's conversation.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) owner: Client,
     pub(crate) last_activity: Instant,
+    /// Its own timeout, zero for none; `None` for that of all.
+    pub(crate) timeout: Option<Duration>,
     /// Its connection is closed; it waits to be claimed.
     pub(crate) gone: bool,
     pub(crate) handles: BTreeSet<HandleId>,
@@ -44,7 +46,8 @@ impl Core {
     }
 
     fn open_session(&mut self, id: SessionId, owner: Client) {
-        let session = Session { owner, last_activity: self.now, gone: false, handles: BTreeSet::new() };
+        let session =
+            Session { owner, last_activity: self.now, timeout: None, gone: false, handles: BTreeSet::new() };
         self.sessions.insert(id, session);
         self.own(id, owner);
         tracing::info!(session = %id, "session created");
@@ -112,6 +115,7 @@ impl Core {
     /// The process ends.
     pub(crate) fn on_shutdown(&mut self) {
         self.accepting = false;
+        self.ending = true;
         let ids: Vec<_> = self.sessions.keys().copied().collect();
         for id in ids {
             self.close_session(id, "destroyed");

@@ -8,6 +8,10 @@ use std::time::Duration;
 pub struct Settings {
     /// `api_secret`: wanted in `apisecret` of every request but `info` and `ping`.
     pub api_secret: Option<String>,
+    /// `admin_secret`: wanted in `admin_secret` of every request of the Admin API but `info` and `ping`.
+    pub admin_secret: Option<String>,
+    /// Somebody can reach the Admin API: what it tells of each handle is kept.
+    pub admin: bool,
     /// `token_auth`: a valid token is wanted, or the secret if there is one.
     pub token_auth: bool,
     /// `token_auth_secret`: tokens are signed with this; without it they are those stored by the Admin API.
@@ -32,6 +36,8 @@ pub struct Settings {
     pub max_sessions: usize,
     /// Handles of one session; one more is refused with 461.
     pub max_handles_per_session: usize,
+    /// What the Admin API can change for others than the core.
+    pub tuning: Tuning,
     /// What `info` tells of everything else.
     pub info: ServerInfo,
 }
@@ -40,6 +46,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             api_secret: None,
+            admin_secret: None,
+            admin: false,
             token_auth: false,
             token_auth_secret: None,
             session_timeout: Duration::from_secs(60),
@@ -52,7 +60,47 @@ impl Default for Settings {
             broadcast: false,
             max_sessions: 100_000,
             max_handles_per_session: 10_000,
+            tuning: Tuning::default(),
             info: ServerInfo::default(),
+        }
+    }
+}
+
+/// What can be changed while running and takes effect elsewhere: in the log and in the media engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// `debug_level`: 0 nothing to 7 everything.
+    pub log_level: u8,
+    /// `debug_timestamps`
+    pub log_timestamps: bool,
+    /// `debug_colors`
+    pub log_colors: bool,
+    /// `debug_locks`: there are no locks to tell of; kept because clients show it.
+    pub locking_debug: bool,
+    /// `refcount_debug`: there are no references to count; kept because clients show it.
+    pub refcount_debug: bool,
+    /// `min_nack_queue`, milliseconds.
+    pub min_nack_queue: u32,
+    /// `nack_optimizations`
+    pub nack_optimizations: bool,
+    /// `no_media_timer`, seconds.
+    pub no_media_timer: u32,
+    /// `slowlink_threshold`, packets a second.
+    pub slowlink_threshold: u32,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            log_level: 4,
+            log_timestamps: false,
+            log_colors: true,
+            locking_debug: false,
+            refcount_debug: false,
+            min_nack_queue: 200,
+            nack_optimizations: false,
+            no_media_timer: 1,
+            slowlink_threshold: 0,
         }
     }
 }
@@ -85,6 +133,22 @@ pub mod limits {
     pub const WAITING_DESCRIPTIONS: usize = 8;
     /// Events of one handle that wait behind a description; one more overtakes them.
     pub const WAITING_EVENTS: usize = 512;
+    /// Questions of operators that are open at a time; one more fails at once.
+    pub const QUESTIONS: usize = 64;
+    /// How long the answer to a question may take; then it has failed.
+    pub const QUESTION: Duration = Duration::from_secs(6);
+    /// Stored tokens; one more is refused with 490.
+    pub const TOKENS: usize = 100_000;
+    /// `min_nack_queue` at most, milliseconds.
+    pub const NACK_QUEUE: u32 = 1000;
+    /// Wrong admin secrets of one address that are answered at once.
+    pub const FREE_GUESSES: u32 = 5;
+    /// How long the answer to a wrong admin secret is held back at most.
+    pub const GUESS_DELAY: Duration = Duration::from_secs(5);
+    /// Addresses whose wrong secrets are counted; the one that has been quiet for longest is forgotten for a new one.
+    pub const GUESSERS: usize = 1024;
+    /// After so long without a wrong secret an address starts anew.
+    pub const GUESSER_MEMORY: Duration = Duration::from_secs(300);
     /// Bytes of an `opaque_id`; a longer one is refused with 467.
     pub const OPAQUE_ID_BYTES: usize = 1024;
 }

@@ -5,9 +5,9 @@
 //! long. Whoever waits for it gets what `done` returns; a handle that went away in between has been answered before.
 
 use crate::io::Output;
-use crate::machine::{Core, Step};
+use crate::machine::{Ask, Core, Step};
 use crate::settings::limits;
-use portunus_api::{ApiError, ErrorCode, HandleId, SessionId, reply};
+use portunus_api::{ApiError, ErrorCode, HandleId, Object, SessionId, reply};
 use portunus_plugin::{Outcome, Task, Ticket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -36,6 +36,14 @@ struct Open {
     deadline: Instant,
     /// Handles with a request that waits; some may be gone.
     waiters: Vec<HandleId>,
+    /// Requests of the Admin API that wait.
+    admins: Vec<Admin>,
+}
+
+#[derive(Debug)]
+struct Admin {
+    key: u64,
+    transaction: String,
 }
 
 impl Tasks {
@@ -49,7 +57,7 @@ impl Tasks {
         open.entry(key).or_insert_with(|| {
             let deadline = now + limits::TASK;
             deadlines.insert((deadline, key));
-            Open { deadline, waiters: Vec::new() }
+            Open { deadline, waiters: Vec::new(), admins: Vec::new() }
         })
     }
 
@@ -74,6 +82,12 @@ impl Core {
         self.tasks.open((handle.plugin, later.ticket), self.now).waiters.push(id);
         handle.later = Some(later);
         Ok(())
+    }
+
+    /// A plugin answered a request of the Admin API with a ticket.
+    pub(crate) fn admin_waits(&mut self, plugin: usize, ticket: Ticket, ask: &Ask) {
+        let admin = Admin { key: ask.key, transaction: ask.request.transaction.clone() };
+        self.tasks.open((plugin, ticket), self.now).admins.push(admin);
     }
 
     /// A plugin wants something done.
@@ -112,6 +126,16 @@ impl Core {
         let Some(task) = self.tasks.close(key) else { return };
         let (plugin, ticket) = key;
         let value = self.call_plugin(plugin, |p, cx| p.done(cx, ticket, outcome));
+        for Admin { key, transaction } in task.admins {
+            let json = match &value {
+                Some(response) => {
+                    let members = Object::from_iter([("response".to_owned(), response.clone())]);
+                    reply::success_with(0, &transaction, members)
+                }
+                None => reply::error(0, Some(&transaction), &ErrorCode::PluginMessage.into()),
+            };
+            self.reply(key, json);
+        }
         for id in task.waiters {
             let Some(handle) = self.handles.get_mut(&id).filter(|h| h.plugin == plugin) else { continue };
             let session = handle.session;

@@ -15,6 +15,7 @@ impl Core {
             self.on_deadline(handle);
         }
         self.give_up_tasks();
+        self.give_up_questions();
         if self.now >= self.tick {
             self.tick = self.now + limits::TICK;
             for plugin in 0..self.plugins.len() {
@@ -33,6 +34,7 @@ impl Core {
         let (timeout, reclaim) = (self.settings.session_timeout, self.settings.reclaim_session_timeout);
         let expired = |s: &crate::session::Session| {
             let idle = self.now.saturating_duration_since(s.last_activity);
+            let timeout = s.timeout.unwrap_or(timeout);
             (!timeout.is_zero() && idle >= timeout) || (s.gone && idle >= reclaim)
         };
         self.sessions.iter().filter(|(_, s)| expired(s)).map(|(id, _)| *id).collect()

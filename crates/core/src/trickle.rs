@@ -53,7 +53,12 @@ impl Core {
         for one in trickled.into_iter().take(limits::CANDIDATES_PER_REQUEST) {
             let candidate = match one {
                 Trickled::Nothing => continue,
-                Trickled::End => None,
+                Trickled::End => {
+                    if let Some(handle) = self.handles.get_mut(&id) {
+                        handle.story.all_trickles = true;
+                    }
+                    None
+                }
                 // BUNDLE is forced, so only the first m-line has a transport.
                 Trickled::Candidate { mid, mindex, text } => {
                     let first = mid.map_or(mindex == Some(0), |mid| mid == first_mid);

@@ -3,20 +3,27 @@
 //! Everything comes in through bounded channels and a timer, one input at a time; what the core wants done is done or
 //! begun before the next input. Nothing here waits for a client, a packet or a disk.
 
+use crate::logging::{self, LogControl};
+use crate::questions::{Answer, Questions};
 use crate::store::{Done, Store};
-use portunus_core::{Client, Core, Input, Output, PollVerdict};
+use crate::wiring;
+use portunus_core::{Client, Core, Input, Output, PollVerdict, Question};
 use portunus_media::Engine;
-use portunus_plugin::{HandleId, MediaEvent};
+use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
 use portunus_transport::{Inbound, Mailboxes, Reply, Side};
 use slab::Slab;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
 /// Requests that may wait for the core; the transports turn further ones away.
 pub(crate) const REQUESTS: usize = 4096;
 /// Media events that may wait for the core; the workers keep further ones and try again.
 pub(crate) const MEDIA_EVENTS: usize = 16_384;
+
+/// Answers to wrong admin secrets that are held back at a time.
+const SLOW_REPLIES: usize = 1024;
 
 /// The control task, as whoever started it holds it.
 pub(crate) struct Control {
@@ -31,13 +38,16 @@ pub(crate) fn spawn(
     engine: Engine,
     mailboxes: Mailboxes,
     (store, done): (Store, mpsc::Receiver<Done>),
+    log: LogControl,
     asked: mpsc::Receiver<Inbound>,
     heard: mpsc::Receiver<(HandleId, MediaEvent)>,
 ) -> Control {
     let (close, closing) = oneshot::channel();
     let (end, ending) = oneshot::channel();
-    let owner = Owner { core, engine, mailboxes, store, waiting: Slab::new() };
-    let heard = Heard { asked, media: heard, done };
+    let (questions, answered) = Questions::new();
+    let slow = Arc::new(Semaphore::new(SLOW_REPLIES));
+    let owner = Owner { core, engine, mailboxes, store, questions, log, slow, waiting: Slab::new() };
+    let heard = Heard { asked, media: heard, done, answered };
     Control { task: tokio::spawn(owner.run(heard, closing, ending)), close: Some(close), end }
 }
 
@@ -62,6 +72,10 @@ struct Owner {
     engine: Engine,
     mailboxes: Mailboxes,
     store: Store,
+    questions: Questions,
+    log: LogControl,
+    /// Places for answers that are held back.
+    slow: Arc<Semaphore>,
     waiting: Slab<Asker>,
 }
 
@@ -70,6 +84,7 @@ struct Heard {
     asked: mpsc::Receiver<Inbound>,
     media: mpsc::Receiver<(HandleId, MediaEvent)>,
     done: mpsc::Receiver<Done>,
+    answered: mpsc::Receiver<Answer>,
 }
 
 /// Who waits for an answer of the core.
@@ -97,6 +112,7 @@ impl Owner {
                 Some(Done { plugin, ticket, outcome }) = heard.done.recv() => {
                     Some(Input::TaskDone { plugin, ticket, outcome })
                 }
+                Some((question, answer)) = heard.answered.recv() => Some(Input::Answer { question, answer }),
                 () = tokio::time::sleep_until(timeout) => Some(Input::Timeout),
                 _ = &mut closing, if open => {
                     open = false;
@@ -120,10 +136,9 @@ impl Owner {
                 let key = key_of(self.waiting.insert(Asker::Request(reply)));
                 Some(Input::Request { key, client: client_of(client), address, body })
             }
-            Inbound::Request { side: Side::Admin, .. } => {
-                // No listener is opened for it (see `wiring`): dropping the reply closes the connection.
-                tracing::warn!("a request of the Admin API, which is not built");
-                None
+            Inbound::Request { side: Side::Admin, address, body, reply, .. } => {
+                let key = key_of(self.waiting.insert(Asker::Request(reply)));
+                Some(Input::AdminRequest { key, address, body })
             }
             Inbound::Poll { session, secret, token, reply } => {
                 let key = key_of(self.waiting.insert(Asker::Poll(reply)));
@@ -148,6 +163,22 @@ impl Owner {
                     reply.send(json);
                 }
             }
+            Output::SlowReply { key, json, delay } => {
+                if let Some(Asker::Request(reply)) = self.asker(key) {
+                    self.reply_later(reply, json, delay);
+                }
+            }
+            Output::Ask { question, what } => match what {
+                Question::Loops => {
+                    self.questions.answer(question, loops(self.engine.loads()));
+                }
+                what => self.questions.ask(question, what),
+            },
+            Output::Tune(tuning) => {
+                self.engine.tune(wiring::media_tuning(&tuning));
+                self.log.tune(&tuning);
+            }
+            Output::LogLine { level, line } => logging::custom(level, &line),
             Output::PollVerdict { key, verdict } => {
                 if let Some(Asker::Poll(reply)) = self.asker(key) {
                     // Whoever asked may have gone.
@@ -165,9 +196,26 @@ impl Owner {
         }
     }
 
+    /// Answers somebody who is to wait; when too many wait already, the connection is closed instead.
+    fn reply_later(&self, reply: Reply, json: Value, delay: Duration) {
+        let Ok(place) = Arc::clone(&self.slow).try_acquire_owned() else { return };
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            reply.send(json);
+            drop(place);
+        });
+    }
+
     fn asker(&mut self, key: u64) -> Option<Asker> {
         usize::try_from(key).ok().and_then(|key| self.waiting.try_remove(key))
     }
+}
+
+/// `loops_info`: the media workers.
+fn loops(handles: &[usize]) -> Object {
+    let one = |(id, handles): (usize, &usize)| json!({ "id": id, "handles": handles });
+    let loops: Vec<_> = handles.iter().enumerate().map(one).collect();
+    Object::from_iter([("loops".to_owned(), loops.into())])
 }
 
 fn key_of(index: usize) -> u64 {

@@ -4,39 +4,92 @@
 
 use crate::settings::Log;
 use anyhow::Context;
-use std::fs::OpenOptions;
+use portunus_core::Tuning;
+use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::sync::Arc;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+/// One way out of the log.
+type Sink<S> = Box<dyn Layer<S> + Send + Sync>;
+/// What the sinks stand on.
+type Filtered = Layered<reload::Layer<Targets, Registry>, Registry>;
+
+/// The log while it runs: what can be changed, and how.
+pub(crate) struct LogControl {
+    log: Log,
+    json: bool,
+    file: Option<Arc<File>>,
+    level: reload::Handle<Targets, Registry>,
+    sinks: reload::Handle<Vec<Sink<Filtered>>, Filtered>,
+}
 
 /// Sets up the log of the process; once.
 ///
 /// # Errors
 /// The log file cannot be opened.
-pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
+pub(crate) fn start(log: &Log) -> anyhow::Result<LogControl> {
     let json = std::env::var("PORTUNUS_LOG_FORMAT").is_ok_and(|f| f.eq_ignore_ascii_case("json"));
     let file = match &log.to_file {
         Some(path) => {
             let file = OpenOptions::new().create(true).append(true).open(path);
-            Some(file.with_context(|| format!("cannot open the log file {}", path.display()))?)
+            let file = file.with_context(|| format!("cannot open the log file {}", path.display()))?;
+            Some(Arc::new(file))
         }
         None => None,
     };
-    let level = levels(log.level);
-    let colors = log.colors && std::io::stdout().is_terminal();
-    let to_stdout = log.to_stdout.then(|| layer(log, json, colors, std::io::stdout));
-    let to_file = file.map(|file| layer(log, json, false, Mutex::new(file)));
-    tracing_subscriber::registry().with(level).with(to_stdout).with(to_file).try_init()?;
-    Ok(())
+    let (filter, level) = reload::Layer::new(levels(log.level));
+    let (layers, sinks) = reload::Layer::new(sinks_of(log, json, file.as_ref()));
+    tracing_subscriber::registry().with(filter).with(layers).try_init()?;
+    Ok(LogControl { log: log.clone(), json, file, level, sinks })
 }
 
-fn layer<S, W>(log: &Log, json: bool, colors: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+impl LogControl {
+    /// Changes the log to what an operator wants. It goes on as it was if it cannot be changed.
+    pub(crate) fn tune(&mut self, tuning: &Tuning) {
+        let before = (self.log.level, self.log.timestamps, self.log.colors);
+        (self.log.level, self.log.timestamps, self.log.colors) =
+            (tuning.log_level, tuning.log_timestamps, tuning.log_colors);
+        let mut outcome = Ok(());
+        if before.0 != self.log.level {
+            outcome = self.level.reload(levels(self.log.level));
+        }
+        if (before.1, before.2) != (self.log.timestamps, self.log.colors) {
+            let sinks = sinks_of(&self.log, self.json, self.file.as_ref());
+            outcome = outcome.and(self.sinks.reload(sinks));
+        }
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "the log cannot be changed");
+        }
+    }
+}
+
+/// A line of an operator, at one of Janus' levels. Line breaks and other controls would forge lines: they become spaces.
+pub(crate) fn custom(level: u8, line: &str) {
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match level {
+        0..=2 => tracing::error!("{line}"),
+        3 => tracing::warn!("{line}"),
+        4 => tracing::info!("{line}"),
+        5 => tracing::debug!("{line}"),
+        _ => tracing::trace!("{line}"),
+    }
+}
+
+fn sinks_of(log: &Log, json: bool, file: Option<&Arc<File>>) -> Vec<Sink<Filtered>> {
+    let colors = log.colors && std::io::stdout().is_terminal();
+    let to_stdout = log.to_stdout.then(|| sink(log, json, colors, std::io::stdout));
+    let to_file = file.map(|file| sink(log, json, false, Arc::clone(file)));
+    to_stdout.into_iter().chain(to_file).collect()
+}
+
+fn sink<S, W>(log: &Log, json: bool, colors: bool, writer: W) -> Sink<S>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,

@@ -5,6 +5,7 @@ mod control;
 mod flags;
 mod logging;
 mod process;
+mod questions;
 mod settings;
 mod signals;
 mod store;
@@ -12,6 +13,7 @@ mod wiring;
 
 use crate::announce::say;
 use crate::flags::Flags;
+use crate::logging::LogControl;
 use crate::settings::{Disk, Settings};
 use crate::signals::Signals;
 use anyhow::Context;
@@ -37,9 +39,9 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return announce::refuse(&problems),
     };
-    let outcome = logging::start(&settings.general.log).and_then(|()| {
+    let outcome = logging::start(&settings.general.log).and_then(|log| {
         announce::log(&problems);
-        run(&settings)
+        run(&settings, log)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,18 +49,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(settings: &Settings) -> anyhow::Result<()> {
+fn run(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
     process::check_open_files(settings.general.check_openfiles_limit)?;
     let _pid_file = process::lock_pid_file(settings.general.pid_file.as_deref())?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(serve(settings))?;
+    runtime.block_on(serve(settings, log))?;
     say("Bye!");
     Ok(())
 }
 
 /// From the first port to the last signal.
-async fn serve(settings: &Settings) -> anyhow::Result<()> {
+async fn serve(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::catch()?;
     let (media_events, heard) = mpsc::channel(control::MEDIA_EVENTS);
     let engine = wiring::start_engine(settings, media_events).context("cannot start the media engine")?;
@@ -73,7 +75,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let (requests, asked) = mpsc::channel(control::REQUESTS);
     let media_addresses = engine.local_addresses().to_vec();
     let store = store::Store::new(settings.general.configs_folder.clone());
-    let mut control = control::spawn(core, engine, mailboxes.clone(), store, asked, heard);
+    let mut control = control::spawn(core, engine, mailboxes.clone(), store, log, asked, heard);
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
     announce::ready(settings, &running, &media_addresses);
 

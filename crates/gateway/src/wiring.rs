@@ -1,6 +1,8 @@
 //! Settings as they were read into settings as each part wants them. Nothing is decided here that a user could not set.
 
-use crate::settings::{self, CertificateFiles, DtlsRole, Interface, Listener, Settings};
+use crate::settings::{
+    self, CertificateFiles, DtlsRole, HttpApi, Interface, Listener, Settings, WebSocketApi,
+};
 use anyhow::Context;
 use portunus_core::{ModuleInfo, Random, ServerInfo};
 use portunus_media::certificate::KeyKind;
@@ -11,7 +13,7 @@ use portunus_plugin_videoroom::VideoRoom;
 use portunus_transport as transport;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 /// What we were built from, if the build says so.
@@ -124,6 +126,8 @@ pub(crate) fn core(settings: &Settings, engine: &Engine) -> portunus_core::Setti
     let expose = |secret: &Option<settings::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
     portunus_core::Settings {
         api_secret: expose(&general.api_secret),
+        admin_secret: expose(&general.admin_secret),
+        admin: settings.admin_is_on(),
         token_auth: general.token_auth,
         token_auth_secret: expose(&general.token_auth_secret),
         session_timeout: general.session_timeout,
@@ -137,7 +141,34 @@ pub(crate) fn core(settings: &Settings, engine: &Engine) -> portunus_core::Setti
         broadcast: false,
         max_sessions: portunus.max_sessions,
         max_handles_per_session: portunus.max_handles_per_session,
+        tuning: tuning(settings),
         info: info(settings, engine),
+    }
+}
+
+/// What can be changed while running, as it is at the start.
+fn tuning(settings: &Settings) -> portunus_core::Tuning {
+    let Settings { general, media, .. } = settings;
+    portunus_core::Tuning {
+        log_level: general.log.level,
+        log_timestamps: general.log.timestamps,
+        log_colors: general.log.colors,
+        locking_debug: false,
+        refcount_debug: false,
+        min_nack_queue: u32::try_from(media.min_nack_queue.as_millis()).unwrap_or(u32::MAX),
+        nack_optimizations: media.nack_optimizations,
+        no_media_timer: u32::try_from(media.no_media_timer.as_secs()).unwrap_or(u32::MAX),
+        slowlink_threshold: media.slowlink_threshold,
+    }
+}
+
+/// The media engine's part of it.
+pub(crate) fn media_tuning(tuning: &portunus_core::Tuning) -> portunus_media::Tuning {
+    portunus_media::Tuning {
+        min_nack_queue: Duration::from_millis(tuning.min_nack_queue.into()),
+        nack_optimizations: tuning.nack_optimizations,
+        no_media_timer: Duration::from_secs(tuning.no_media_timer.into()),
+        slow_link_threshold: tuning.slowlink_threshold,
     }
 }
 
@@ -180,11 +211,11 @@ fn transports(settings: &Settings) -> Vec<ModuleInfo> {
         version_string: format!("0.0.{version}"),
         version,
     };
-    let http = settings.http.api.is_on().then(|| {
+    let http = (settings.http.api.is_on() || settings.http.admin.is_on()).then(|| {
         let name = "JANUS REST (HTTP/HTTPS) transport plugin";
         module("janus.transport.http", name, "The Janus API over HTTP with long polls.", 2)
     });
-    let websockets = settings.websockets.api.is_on().then(|| {
+    let websockets = (settings.websockets.api.is_on() || settings.websockets.admin.is_on()).then(|| {
         let name = "JANUS WebSockets transport plugin";
         module("janus.transport.websockets", name, "The Janus API over WebSockets.", 1)
     });
@@ -237,14 +268,11 @@ pub(crate) fn random() -> Random {
 /// An interface that is not there.
 pub(crate) fn transport(settings: &Settings) -> anyhow::Result<transport::Settings> {
     let portunus = &settings.portunus;
-    if settings.http.admin.is_on() || settings.websockets.admin.is_on() {
-        tracing::warn!("the Admin API is enabled but is not built: its listeners stay closed");
-    }
     Ok(transport::Settings {
-        http: http(settings)?,
-        websockets: websockets(settings)?,
-        admin_http: None,
-        admin_websockets: None,
+        http: http(settings, &settings.http.api)?,
+        websockets: websockets(settings, &settings.websockets.api)?,
+        admin_http: http(settings, &settings.http.admin)?.map(|http| open_to_pages(http, settings)),
+        admin_websockets: websockets(settings, &settings.websockets.admin)?,
         demos: demos(settings),
         limits: transport::Limits {
             body: portunus.max_body_bytes,
@@ -256,8 +284,17 @@ pub(crate) fn transport(settings: &Settings) -> anyhow::Result<transport::Settin
     })
 }
 
-fn http(settings: &Settings) -> anyhow::Result<Option<transport::HttpSettings>> {
-    let (http, api) = (&settings.http, &settings.http.api);
+/// Administration pages stand on other ports, and Janus lets all pages ask. With a secret of the request's own that gives
+/// nothing away; without one a page somebody was lured to could read what this machine's Admin API says.
+fn open_to_pages(mut http: transport::HttpSettings, settings: &Settings) -> transport::HttpSettings {
+    if settings.general.admin_secret.is_some() && http.cors.allow_origin.is_none() {
+        http.cors.allow_origin = Some("*".to_owned());
+    }
+    http
+}
+
+fn http(settings: &Settings, api: &HttpApi) -> anyhow::Result<Option<transport::HttpSettings>> {
+    let http = &settings.http;
     if !api.is_on() {
         return Ok(None);
     }
@@ -275,8 +312,11 @@ fn http(settings: &Settings) -> anyhow::Result<Option<transport::HttpSettings>> 
     }))
 }
 
-fn websockets(settings: &Settings) -> anyhow::Result<Option<transport::WebSocketSettings>> {
-    let (websockets, api) = (&settings.websockets, &settings.websockets.api);
+fn websockets(
+    settings: &Settings,
+    api: &WebSocketApi,
+) -> anyhow::Result<Option<transport::WebSocketSettings>> {
+    let websockets = &settings.websockets;
     if !api.is_on() {
         return Ok(None);
     }
@@ -356,7 +396,6 @@ mod tests {
     use super::*;
     use crate::flags::Flags;
     use crate::settings::Disk;
-    use std::time::Duration;
 
     /// Built-in defaults with these variables of the environment.
     fn settings(variables: &[(&str, &str)]) -> Settings {
@@ -373,6 +412,19 @@ mod tests {
         assert_eq!(ws.addresses, ["[::]:8188".parse::<SocketAddr>().unwrap()]);
         assert!(http.secure_addresses.is_empty() && ws.secure_addresses.is_empty());
         assert!(wanted.admin_http.is_none() && wanted.admin_websockets.is_none());
+    }
+
+    #[test]
+    fn the_admin_api_has_its_listeners_and_lets_pages_ask_only_for_a_secret() {
+        let on = [("PORTUNUS_HTTP_ADMIN_HTTP", "true"), ("PORTUNUS_WEBSOCKETS_ADMIN_WS", "true")];
+        for (secret, origin) in [("own secret", Some("*")), ("", None)] {
+            let variables = [on[0], on[1], ("PORTUNUS_GENERAL_ADMIN_SECRET", secret)];
+            let wanted = transport(&settings(&variables)).unwrap();
+            let admin = wanted.admin_http.unwrap();
+            assert_eq!(admin.cors.allow_origin.as_deref(), origin);
+            assert_eq!(admin.addresses[0].port(), 7088);
+            assert_eq!(wanted.admin_websockets.unwrap().addresses[0].port(), 7188);
+        }
     }
 
     #[test]

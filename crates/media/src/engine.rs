@@ -3,7 +3,7 @@
 use crate::addresses::{self, with_port};
 use crate::dtls::{DtlsConfig, DtlsSettings};
 use crate::placement::Placement;
-use crate::settings::Settings;
+use crate::settings::{Settings, Tuning};
 use crate::socket::{UdpSocket, Waker, interface_addresses};
 use crate::tcp::Listener;
 use crate::worker::{EventSink, Mailbox, Start, Worker, WorkerMessage};
@@ -148,6 +148,18 @@ impl Engine {
     /// The address written into c= and o= lines.
     pub const fn sdp_address(&self) -> IpAddr {
         self.sdp_address
+    }
+
+    /// Changes settings of all workers.
+    pub fn tune(&self, tuning: Tuning) {
+        for worker in &self.workers {
+            worker.mailbox.send(WorkerMessage::Tune(tuning));
+        }
+    }
+
+    /// Handles of each worker.
+    pub fn loads(&self) -> &[usize] {
+        self.placement.loads()
     }
 
     /// Number of workers.

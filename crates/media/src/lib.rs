@@ -62,4 +62,5 @@ pub fn interface_addresses(name: &str) -> std::io::Result<Vec<std::net::IpAddr>>
 
 pub use certificate::Certificate;
 pub use engine::{Engine, Error, MAX_WORKERS};
-pub use settings::Settings;
+pub use reflexive::ask_stun_server;
+pub use settings::{Settings, Tuning};

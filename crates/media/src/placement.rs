@@ -38,6 +38,11 @@ impl Placement {
         Self { handles: vec![0; workers], placed: HashMap::new(), affinities: HashMap::new() }
     }
 
+    /// Handles of each worker.
+    pub(crate) fn loads(&self) -> &[usize] {
+        &self.handles
+    }
+
     /// The worker of a handle that has one.
     pub(crate) fn worker_of(&self, handle: HandleId) -> Option<usize> {
         self.placed.get(&handle).map(|p| p.worker)

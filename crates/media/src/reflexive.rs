@@ -101,12 +101,7 @@ impl Reflexive {
         self.transaction = random;
         self.next = now + self.retry;
         self.retry = (self.retry * 2).min(REFRESH);
-        let mut request = [0; 20];
-        let header = [0x00, 0x01, 0x00, 0x00];
-        for (to, from) in request.iter_mut().zip(header.into_iter().chain(MAGIC).chain(random)) {
-            *to = from;
-        }
-        Some(request)
+        Some(binding_request(random))
     }
 
     /// Takes a binding response if it answers our request; says whether it did.
@@ -119,6 +114,55 @@ impl Reflexive {
         self.retry = FIRST_RETRY;
         self.next = now + REFRESH;
         true
+    }
+}
+
+/// A binding request without attributes (RFC 8489 section 5).
+fn binding_request(transaction: [u8; 12]) -> [u8; 20] {
+    let mut request = [0; 20];
+    let header = [0x00, 0x01, 0x00, 0x00];
+    for (to, from) in request.iter_mut().zip(header.into_iter().chain(MAGIC).chain(transaction)) {
+        *to = from;
+    }
+    request
+}
+
+/// What a STUN server says our address is, asked from a socket of its own with this port (0 for any). It waits, for
+/// names and for the server: not for a worker or the control task.
+///
+/// # Errors
+/// The name is not found, the port is taken, or no answer came within `patience`.
+pub fn ask_stun_server(
+    server: &str,
+    port: u16,
+    local_port: u16,
+    patience: Duration,
+) -> std::io::Result<SocketAddr> {
+    let end = Instant::now() + patience;
+    let server = (server, port).to_socket_addrs()?.next();
+    let server = server.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
+    let any = if server.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = std::net::UdpSocket::bind((any, local_port))?;
+    socket.connect(server)?;
+    let transaction: [u8; 12] = crate::random::Random::new().array();
+    let mut wait = FIRST_RETRY;
+    loop {
+        socket.send(&binding_request(transaction))?;
+        let again = (Instant::now() + wait).min(end);
+        wait *= 2;
+        while let Some(left) = again.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            socket.set_read_timeout(Some(left))?;
+            let mut datagram = [0; 1500];
+            let answer = socket.recv(&mut datagram).ok().and_then(|len| datagram.get(..len));
+            if let Some((answered, mapped)) = answer.and_then(parse_response)
+                && answered == transaction
+            {
+                return Ok(mapped);
+            }
+        }
+        if again == end {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
     }
 }
 
@@ -189,6 +233,30 @@ mod tests {
         assert_eq!(r.mapped(), Some("192.0.2.1:32853".parse().unwrap()));
         assert!(r.poll_request(now + Duration::from_secs(19), [9; 12]).is_none());
         assert!(r.poll_request(now + Duration::from_secs(20), [9; 12]).is_some());
+    }
+
+    #[test]
+    fn a_server_is_asked_again_and_strangers_are_not_believed() {
+        let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let thread = std::thread::spawn(move || {
+            let mut request = [0; 100];
+            let (_, client) = server.recv_from(&mut request).unwrap();
+            server.send_to(&sample([0; 12]), client).unwrap();
+            // The first request counts as lost.
+            server.recv_from(&mut request).unwrap();
+            server.send_to(&sample(*request[8..20].first_chunk().unwrap()), client).unwrap();
+        });
+        let mapped = ask_stun_server("127.0.0.1", port, 0, Duration::from_secs(5)).unwrap();
+        assert_eq!(mapped.to_string(), "192.0.2.1:32853");
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_given_up() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        assert!(ask_stun_server("127.0.0.1", port, 0, Duration::from_millis(300)).is_err());
     }
 
     #[test]

@@ -70,7 +70,28 @@ pub struct Settings {
     pub tos: Option<u8>,
 }
 
+/// The settings that can be changed while the engine runs; see [`Settings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Of media that are negotiated from now on.
+    pub min_nack_queue: Duration,
+    /// See [`Settings::nack_optimizations`].
+    pub nack_optimizations: bool,
+    /// See [`Settings::no_media_timer`].
+    pub no_media_timer: Duration,
+    /// See [`Settings::slow_link_threshold`].
+    pub slow_link_threshold: u32,
+}
+
 impl Settings {
+    /// Changes what can be changed.
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
+        self.min_nack_queue = tuning.min_nack_queue;
+        self.nack_optimizations = tuning.nack_optimizations;
+        self.no_media_timer = tuning.no_media_timer;
+        self.slow_link_threshold = tuning.slow_link_threshold;
+    }
+
     /// Janus' defaults, with this certificate.
     pub fn new(certificate: Certificate) -> Self {
         Self {

@@ -321,8 +321,12 @@ impl World {
                 self.commands = self.commands.max(self.now + delay);
                 self.at(self.commands, Happening::Command(command));
             }
-            // Events that are on their way still arrive, so the session keeps its line.
-            Output::SessionClosed { .. }
+            // Events that are on their way still arrive, so the session keeps its line. Nobody administers this world.
+            Output::SlowReply { .. }
+            | Output::Ask { .. }
+            | Output::Tune(_)
+            | Output::LogLine { .. }
+            | Output::SessionClosed { .. }
             | Output::SessionClaimed { .. }
             | Output::PollVerdict { .. }
             | Output::Notify(_) => {}

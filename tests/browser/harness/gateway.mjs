@@ -23,10 +23,10 @@ const READY_WITHIN_MS = 15_000;
 const STOP_WITHIN_MS = 5_000;
 const LOG_LIMIT = 4_000_000;
 
-/** A running gateway: `http` and `ws` are the addresses of its Janus API. */
+/** A running gateway: `http` and `ws` are the addresses of its Janus API, `admin` those of its Admin API. */
 export class Gateway {
-  constructor({ child, folder, http, ws, origin }) {
-    Object.assign(this, { child, folder, http, ws, origin, log: '', exited: null });
+  constructor({ child, folder, http, ws, origin, admin }) {
+    Object.assign(this, { child, folder, http, ws, origin, admin, log: '', exited: null });
     const keep = (bytes) => { this.log = (this.log + bytes).slice(-LOG_LIMIT); };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
@@ -68,7 +68,8 @@ export async function startGateway(settings = {}, { oracle = ORACLE } = {}) {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'portunus-test-'));
   const httpPort = await freeTcpPort();
   const wsPort = await freeTcpPort();
-  const defaults = (oracle ? janusSettings : ourSettings)(httpPort, wsPort);
+  const adminPorts = { http: await freeTcpPort(), ws: await freeTcpPort() };
+  const defaults = (oracle ? janusSettings : ourSettings)(httpPort, wsPort, adminPorts);
   const files = mergeSettings(defaults, settings);
   for (const [name, sections] of Object.entries(files)) {
     await writeFile(path.join(folder, `${name}.jcfg`), writeJcfg(sections));
@@ -78,7 +79,8 @@ export async function startGateway(settings = {}, { oracle = ORACLE } = {}) {
     : [gatewayBinary(), '-F', folder];
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
   const origin = `http://127.0.0.1:${httpPort}`;
-  const gateway = new Gateway({ child, folder, http: `${origin}/janus`, ws: `ws://127.0.0.1:${wsPort}/`, origin });
+  const admin = { origin: `http://127.0.0.1:${adminPorts.http}`, http: `http://127.0.0.1:${adminPorts.http}/admin`, ws: `ws://127.0.0.1:${adminPorts.ws}/` };
+  const gateway = new Gateway({ child, folder, http: `${origin}/janus`, ws: `ws://127.0.0.1:${wsPort}/`, origin, admin });
   try {
     return await gateway.ready();
   } catch (error) {
@@ -95,15 +97,15 @@ export function gatewayBinary() {
   return path.resolve(found);
 }
 
-function listeners(httpPort, wsPort) {
+function listeners(httpPort, wsPort, adminPorts) {
   return {
     'janus.transport.http': {
       general: { json: 'compact', base_path: '/janus', http: true, port: httpPort, ip: '127.0.0.1', https: false },
-      admin: { admin_http: false },
+      admin: { admin_http: true, admin_port: adminPorts.http, admin_ip: '127.0.0.1', admin_https: false },
     },
     'janus.transport.websockets': {
       general: { json: 'compact', ws: true, ws_port: wsPort, ws_ip: '127.0.0.1', wss: false },
-      admin: { admin_ws: false },
+      admin: { admin_ws: true, admin_ws_port: adminPorts.ws, admin_ws_ip: '127.0.0.1', admin_wss: false },
     },
     'janus.plugin.echotest': { general: { events: true } },
     'janus.plugin.videoroom': {
@@ -113,18 +115,18 @@ function listeners(httpPort, wsPort) {
   };
 }
 
-function ourSettings(httpPort, wsPort) {
+function ourSettings(...ports) {
   return {
     janus: {
       general: { debug_level: Number(process.env.GATEWAY_DEBUG ?? 4), session_timeout: 60 },
       nat: { allow_loopback: true },
       portunus: { udp_port: 0, demos_folder: path.join(ROOT, 'html_samples') },
     },
-    ...listeners(httpPort, wsPort),
+    ...listeners(...ports),
   };
 }
 
-function janusSettings(httpPort, wsPort) {
+function janusSettings(...ports) {
   const off = (names) => names.map((name) => `libjanus_${name}.so`).join(',');
   return {
     janus: {
@@ -136,6 +138,6 @@ function janusSettings(httpPort, wsPort) {
       },
       transports: { disable: off(['rabbitmq', 'mqtt', 'nanomsg', 'pfunix']) },
     },
-    ...listeners(httpPort, wsPort),
+    ...listeners(...ports),
   };
 }

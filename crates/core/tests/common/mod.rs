@@ -139,12 +139,16 @@ impl Plugin for Script {
         json!({ "script": "done", "ok": outcome.is_ok() })
     }
 
-    fn admin(&mut self, _: &mut Cx, _: &Object) -> Option<portunus_plugin::Reply> {
-        None
+    fn admin(&mut self, cx: &mut Cx, body: &Object) -> Option<portunus_plugin::Reply> {
+        match body.get("do").and_then(Value::as_str) {
+            Some("later") => Some(Reply::Later(self.task(cx, HandleId::new(1)?))),
+            Some("panic") => panic!("as told"),
+            _ => Some(Reply::Now(body.clone().into())),
+        }
     }
 
-    fn query(&self, _: HandleId) -> Value {
-        json!({})
+    fn query(&self, h: HandleId) -> Value {
+        json!({ "asked of": h.get() })
     }
 
     fn tick(&mut self, _: &mut Cx) {
@@ -290,6 +294,21 @@ impl Rig {
         self.input(Input::Request { key: self.keys, client, address, body });
     }
 
+    /// A request of the Admin API and the one reply to it.
+    pub fn admin(&mut self, body: Value) -> String {
+        let from = self.out.len();
+        self.input_admin(body);
+        let reply = self.out[from..].iter().find_map(|line| line.strip_prefix("reply "));
+        reply.expect("a reply").to_owned()
+    }
+
+    /// A request of the Admin API whose reply may come later.
+    pub fn input_admin(&mut self, body: Value) {
+        self.keys += 1;
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.input(Input::AdminRequest { key: self.keys, address, body });
+    }
+
     /// A request of a handle.
     pub fn at(&mut self, session: u64, handle: u64, body: Value) -> String {
         let body = addressed(session, handle, body);
@@ -372,6 +391,10 @@ impl Rig {
             Output::SessionClaimed { session, client } => format!("claimed {session} {client:?}"),
             Output::SessionClosed { session } => format!("closed {session}"),
             Output::Notify(n) => format!("notify {} {:?} {}", n.kind, n.subtype, n.event),
+            Output::SlowReply { json, delay, .. } => format!("slow reply {} {json}", delay.as_millis()),
+            Output::Ask { question, what } => format!("ask {question} {what:?}"),
+            Output::Tune(tuning) => format!("tune {tuning:?}"),
+            Output::LogLine { level, line } => format!("log {level} {line}"),
             Output::PollVerdict { verdict, .. } => format!("verdict {verdict:?}"),
             Output::Task { plugin, ticket, task: Task::Store(group) } => {
                 format!("task {plugin} {} {}", ticket.0, group.name)

@@ -47,7 +47,6 @@ const fn silent(section: &'static str, name: &'static str) -> Key {
 }
 
 const TURN: &str = "relay candidates of the server's own";
-const ADMIN: &str = "the Admin API, whose listeners stay closed";
 const HANDLERS: &str = "no event handler is built";
 const RECORDINGS: &str = "nothing is recorded";
 const KEY_PASSWORD: &str = "keys under a pass phrase; take it off with `openssl pkey`";
@@ -198,11 +197,11 @@ const HTTP_KEYS: &[Key] = &[
     // Janus reads this one here, against its own sample.
     used("general", "admin_acl_forwarded"),
     used("admin", "admin_base_path"),
-    later("admin", "admin_http", "false", ADMIN),
+    used("admin", "admin_http"),
     used("admin", "admin_port"),
     used("admin", "admin_interface"),
     used("admin", "admin_ip"),
-    later("admin", "admin_https", "false", ADMIN),
+    used("admin", "admin_https"),
     used("admin", "admin_secure_port"),
     used("admin", "admin_secure_interface"),
     used("admin", "admin_secure_ip"),
@@ -236,12 +235,12 @@ const WEBSOCKETS_KEYS: &[Key] = &[
     silent("general", "events"),
     // Janus reads this one here, against its own sample.
     used("general", "admin_ws_acl_forwarded"),
-    later("admin", "admin_ws", "false", ADMIN),
+    used("admin", "admin_ws"),
     used("admin", "admin_ws_port"),
     used("admin", "admin_ws_interface"),
     used("admin", "admin_ws_ip"),
     later("admin", "admin_ws_unix", "", UNIX_SOCKETS),
-    later("admin", "admin_wss", "false", ADMIN),
+    used("admin", "admin_wss"),
     used("admin", "admin_wss_port"),
     used("admin", "admin_wss_interface"),
     used("admin", "admin_wss_ip"),

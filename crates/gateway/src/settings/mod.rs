@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use check::check;
 pub(crate) use echotest::EchotestSettings;
 pub(crate) use files::{Disk, FileSource, include};
-pub(crate) use http::HttpSettings;
+pub(crate) use http::{HttpApi, HttpSettings};
 pub(crate) use janus::{CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus};
 pub(crate) use listener::{Cors, JsonFormat, Listener};
 pub(crate) use network::{Media, Nat};
@@ -36,7 +36,7 @@ pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
 pub(crate) use secret::Secret;
 pub(crate) use values::Interface;
 pub(crate) use videoroom::VideoroomSettings;
-pub(crate) use websockets::WebSocketsSettings;
+pub(crate) use websockets::{WebSocketApi, WebSocketsSettings};
 
 use portunus_jcfg::{Document, Place};
 use std::path::{Path, PathBuf};
@@ -142,7 +142,8 @@ impl Settings {
         }
     }
 
-    fn admin_is_on(&self) -> bool {
+    /// Somebody can reach the Admin API.
+    pub(crate) fn admin_is_on(&self) -> bool {
         self.http.admin.is_on() || self.websockets.admin.is_on()
     }
 
@@ -155,24 +156,31 @@ impl Settings {
         match self.general.admin_secret.as_ref().map(Secret::expose) {
             Some(janus::DEMO_ADMIN_SECRET) if !self.portunus.allow_demo_secrets => {}
             None if self.admin_is_on() => {
-                return say(Severity::Warning, "no `general.admin_secret`: the Admin API asks for none");
+                // Whoever names an address has thought about who can reach it.
+                let unplaced = |l: &&mut Listener| l.ip.is_none() && l.interface.is_none();
+                self.admin_listeners().filter(unplaced).for_each(Listener::keep_to_loopback);
+                return say(
+                    Severity::Warning,
+                    "no `general.admin_secret`: the Admin API asks for none, and listens on loopback only where no \
+                     address is set for it",
+                );
             }
             _ => return,
         }
         self.general.admin_loopback_only = true;
-        let listeners = [
-            &mut self.http.admin.plain,
-            &mut self.http.admin.secure,
-            &mut self.websockets.admin.plain,
-            &mut self.websockets.admin.secure,
-        ];
-        listeners.into_iter().flatten().for_each(Listener::keep_to_loopback);
+        self.admin_listeners().for_each(Listener::keep_to_loopback);
         let severity = if self.admin_is_on() { Severity::Warning } else { Severity::Note };
         say(
             severity,
             "everybody knows this admin secret: the Admin API listens on loopback only; set `general.admin_secret` \
              to a secret of your own (or ALLOW_DEMO_SECRETS=true if you mean it)",
         );
+    }
+
+    fn admin_listeners(&mut self) -> impl Iterator<Item = &mut Listener> {
+        let (http, websockets) = (&mut self.http.admin, &mut self.websockets.admin);
+        let all = [&mut http.plain, &mut http.secure, &mut websockets.plain, &mut websockets.secure];
+        all.into_iter().flatten()
     }
 
     fn check_apis(&self, main: &Document, problems: &mut Vec<Problem>) {

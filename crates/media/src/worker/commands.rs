@@ -6,6 +6,7 @@ use crate::peer::{Peer, PeerCx};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::MediaCommand;
 use portunus_sdp::{Candidate, CandidateAddress};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Messages taken before the sockets and the timers have their turn.
@@ -35,6 +36,7 @@ impl Worker {
                 }
                 #[cfg(feature = "bench")]
                 WorkerMessage::Bench(call) => call.carry_out(self, now),
+                WorkerMessage::Tune(tuning) => Arc::make_mut(&mut self.settings).tune(tuning),
                 WorkerMessage::Stop => self.stopping = true,
             }
         }

@@ -26,7 +26,7 @@ use crate::mirror::{Mirror, MirrorMessage, Parcel};
 use crate::peer::{Feeder, Peer, PeerCx, Ready, Resend};
 use crate::random::Random;
 use crate::reflexive::{Reflexive, server_for, transaction_of};
-use crate::settings::Settings;
+use crate::settings::{Settings, Tuning};
 use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
 use crate::tcp::{Connections, Listener};
 use crate::wheel::Wheel;
@@ -74,6 +74,8 @@ pub(crate) enum WorkerMessage {
     StunServer(Vec<SocketAddr>),
     /// A `.local` candidate of this handle was resolved.
     Resolved(HandleId, Box<Candidate>),
+    /// Settings that were changed.
+    Tune(Tuning),
     /// From a benchmark.
     #[cfg(feature = "bench")]
     Bench(benched::Call),

@@ -1,0 +1,119 @@
+//! `handle_info`: all that is known of a handle.
+
+use crate::handle::{Exchange, Handle, Life};
+use crate::machine::Core;
+use portunus_api::{ApiError, ErrorCode, HandleId, Object, SessionId, Trickle, Value};
+use portunus_sdp::MediaKind;
+use serde_json::json;
+use std::time::Instant;
+
+impl Core {
+    /// The `info` object; `plugin_only` leaves out what is about WebRTC.
+    pub(super) fn handle_info(
+        &mut self,
+        session: SessionId,
+        id: HandleId,
+        plugin_only: bool,
+    ) -> Result<Object, ApiError> {
+        let specific = self.call(id, |p, _| p.query(id)).ok_or(ErrorCode::PluginMessage)?;
+        let (Some(found), Some(handle)) = (self.sessions.get(&session), self.handles.get(&id)) else {
+            return Err(ErrorCode::HandleNotFound.into());
+        };
+        let timeout = found.timeout.unwrap_or(self.settings.session_timeout);
+        let mut info = Object::new();
+        put(&mut info, "session_id", session);
+        put(&mut info, "session_last_activity", self.micros(found.last_activity));
+        put(&mut info, "session_timeout", timeout.as_secs());
+        put(&mut info, "session_transport", found.owner.transport());
+        put(&mut info, "handle_id", id);
+        if let Some(opaque_id) = &handle.opaque_id {
+            put(&mut info, "opaque_id", opaque_id.as_str());
+        }
+        if let Some(token) = &handle.token {
+            put(&mut info, "token", token.as_str());
+        }
+        put(&mut info, "loop-running", true);
+        put(&mut info, "created", self.micros(handle.created));
+        put(&mut info, "current_time", self.micros(self.now));
+        put(&mut info, "plugin", self.package(handle.plugin));
+        put(&mut info, "plugin_specific", specific);
+        if plugin_only {
+            return Ok(info);
+        }
+        put(&mut info, "flags", flags(handle));
+        if !matches!(handle.life, Life::Absent) {
+            let lite = self.settings.info.ice_lite;
+            put(&mut info, "ice-mode", if lite { "lite" } else { "full" });
+        }
+        put(&mut info, "sdps", descriptions(handle));
+        if !handle.early.is_empty() {
+            let waiting: Vec<_> = handle.early.iter().map(|(_, trickle)| written(trickle)).collect();
+            put(&mut info, "pending-trickles", waiting);
+        }
+        put(&mut info, "queued-packets", 0);
+        Ok(info)
+    }
+
+    /// Microseconds since the start, which is how Janus tells its monotonic clock.
+    fn micros(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.started);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Janus' flags, in its order. Those of its own mechanics that have no counterpart here are false.
+fn flags(handle: &Handle) -> Value {
+    let story = &handle.story;
+    let has = |kind: &MediaKind| handle.agreed.iter().any(|m| m.active && m.kind == *kind);
+    let present = matches!(handle.life, Life::Present { .. });
+    let data = has(&MediaKind::Data);
+    json!({
+        "got-offer": story.got_offer,
+        "got-answer": story.got_answer,
+        "negotiated": present && matches!(handle.exchange, Exchange::Settled),
+        "processing-offer": matches!(handle.exchange, Exchange::Theirs(_)),
+        "starting": present && !handle.is_up(),
+        "ice-restart": false,
+        "ready": handle.is_up(),
+        "stopped": false,
+        // 1.4 says so of a handle without a PeerConnection.
+        "alert": !present,
+        "trickle": story.trickle,
+        "all-trickles": story.all_trickles,
+        "resend-trickles": false,
+        "trickle-synced": story.all_trickles,
+        "data-channels": data,
+        "has-audio": has(&MediaKind::Audio),
+        "has-video": has(&MediaKind::Video),
+        "new-datachan-sdp": data,
+        "rfc4588-rtx": handle.agreed.iter().flat_map(|m| &m.payloads).any(|p| p.rtx.is_some()),
+        "cleaning": handle.is_closing(),
+        "e2ee": story.e2ee,
+    })
+}
+
+fn descriptions(handle: &Handle) -> Value {
+    let mut sdps = Object::new();
+    let (local, remote) = (&handle.story.local, &handle.story.remote);
+    if local.is_some() || remote.is_some() {
+        put(&mut sdps, "profile", "UDP/TLS/RTP/SAVPF");
+    }
+    if let Some(local) = local {
+        put(&mut sdps, "local", &**local);
+    }
+    if let Some(remote) = remote {
+        put(&mut sdps, "remote", &**remote);
+    }
+    sdps.into()
+}
+
+fn written(trickle: &Trickle) -> Value {
+    match trickle {
+        Trickle::One(candidate) => json!({ "candidate": candidate }),
+        Trickle::Many(candidates) => json!({ "candidates": candidates }),
+    }
+}
+
+fn put(o: &mut Object, name: &str, value: impl Into<Value>) {
+    o.insert(name.to_owned(), value.into());
+}

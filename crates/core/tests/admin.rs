@@ -1,0 +1,454 @@
+//! The Admin API: who may ask, what may be asked where, and what it changes.
+
+mod common;
+
+use common::{Rig, WS, error_in, id_in, sdp};
+use portunus_core::{Input, Settings};
+use portunus_plugin::{MediaEvent, Object, Value, json};
+use std::time::Duration;
+
+const UNAUTHORIZED: (u64, &str) = (403, "Unauthorized request (wrong or missing secret/token)");
+
+fn with_secret() -> Settings {
+    Settings { admin_secret: Some("s3".to_owned()), admin: true, ..Settings::default() }
+}
+
+fn stored_tokens() -> Settings {
+    Settings { token_auth: true, ..Settings::default() }
+}
+
+/// A request with a transaction.
+fn request(verb: &str, over: Value) -> Value {
+    let mut body = json!({ "janus": verb, "transaction": "t" });
+    for (name, value) in over.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn told(rig: &mut Rig, verb: &str, over: Value) -> String {
+    rig.admin(request(verb, over))
+}
+
+fn refused(rig: &mut Rig, verb: &str, over: Value) -> (u64, String) {
+    error_in(&told(rig, verb, over))
+}
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn the_secret_comes_before_the_verb() {
+    let mut rig = Rig::new(with_secret());
+    for (verb, over) in [
+        ("get_status", json!({})),
+        ("foo", json!({})),
+        ("get_status", json!({ "admin_secret": 5 })),
+        ("get_status", json!({ "admin_secret": null })),
+        ("get_status", json!({ "apisecret": "s3", "token": "s3" })),
+        ("list_handles", json!({ "session_id": 77 })),
+        ("ping", json!({ "session_id": 77 })),
+        ("get_status", json!({ "admin_secret": "s" })),
+    ] {
+        let (code, reason) = refused(&mut rig, verb, over);
+        assert_eq!((code, reason.as_str()), UNAUTHORIZED, "{verb}");
+    }
+    for verb in ["ping", "info"] {
+        assert_eq!(refused(&mut rig, verb, json!({})).0, 0);
+        assert_eq!(refused(&mut rig, verb, json!({ "admin_secret": "no" })).0, 0);
+    }
+    let (code, reason) = refused(&mut rig, "foo", json!({ "admin_secret": "s3" }));
+    assert_eq!((code, reason.as_str()), (457, "Unhandled request 'foo' at this path"));
+    assert_eq!(refused(&mut rig, "GET_STATUS", json!({ "admin_secret": "s3" })).0, 0);
+}
+
+#[test]
+fn guessing_the_secret_is_slow_and_knowing_it_is_not() {
+    let mut rig = Rig::new(with_secret());
+    let guess = request("get_status", json!({ "admin_secret": "guess" }));
+    for _ in 0..8 {
+        rig.input_admin(guess.clone());
+    }
+    let slow = rig.take().iter().filter(|line| line.starts_with("slow reply")).count();
+    assert_eq!(slow, 3, "five are free");
+    let text = told(&mut rig, "get_status", json!({ "admin_secret": "s3" }));
+    assert_eq!(value(&text)["janus"], "success");
+    assert_eq!(rig.core.counters().admin_refused, 8);
+}
+
+#[test]
+fn an_envelope_that_is_not_complete_is_refused() {
+    let mut rig = Rig::plain();
+    for (body, text) in [
+        (json!({ "transaction": "t" }), "Missing mandatory element (janus)"),
+        (json!({ "janus": "ping" }), "Missing mandatory element (transaction)"),
+        (json!({ "janus": 5, "transaction": "t" }), "Invalid element type (janus should be a string)"),
+    ] {
+        let reply = value(&rig.admin(body));
+        assert_eq!(reply["error"]["reason"], text);
+        assert!(reply.get("transaction").is_none());
+    }
+    assert_eq!(refused(&mut rig, "ping", json!({ "id": "x" })).0, 0, "the Admin API has no id");
+}
+
+#[test]
+fn status_has_the_keys_of_janus_1_4_in_their_order() {
+    let mut rig = Rig::plain();
+    let status = value(&told(&mut rig, "get_status", json!({})))["status"].clone();
+    let keys: Vec<_> = status.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        keys.join(" "),
+        "token_auth session_timeout reclaim_session_timeout candidates_timeout log_level log_timestamps \
+         log_colors log_rotate_sig locking_debug refcount_debug min_nack_queue nack-optimizations no_media_timer \
+         slowlink_threshold"
+    );
+}
+
+#[test]
+fn what_is_set_is_told_and_takes_effect() {
+    let mut rig = Rig::plain();
+    for (verb, field, given, name, kept, status) in [
+        ("set_log_level", "level", json!(7), "level", json!(7), "log_level"),
+        ("set_locking_debug", "debug", json!(true), "locking_debug", json!(true), "locking_debug"),
+        ("set_refcount_debug", "debug", json!(true), "refcount_debug", json!(true), "refcount_debug"),
+        ("set_log_timestamps", "timestamps", json!(true), "log_timestamps", json!(true), "log_timestamps"),
+        ("set_log_colors", "colors", json!(false), "log_colors", json!(false), "log_colors"),
+        (
+            "set_min_nack_queue",
+            "min_nack_queue",
+            json!(2000),
+            "min_nack_queue",
+            json!(1000),
+            "min_nack_queue",
+        ),
+        (
+            "set_nack_optimizations",
+            "nack_optimizations",
+            json!(true),
+            "nack-optimizations",
+            json!(true),
+            "nack-optimizations",
+        ),
+        ("set_no_media_timer", "no_media_timer", json!(0), "no_media_timer", json!(0), "no_media_timer"),
+        (
+            "set_slowlink_threshold",
+            "slowlink_threshold",
+            json!(4),
+            "slowlink_threshold",
+            json!(4),
+            "slowlink_threshold",
+        ),
+        ("set_session_timeout", "timeout", json!(30), "timeout", json!(30), "session_timeout"),
+    ] {
+        rig.take();
+        let text = told(&mut rig, verb, json!({ field: given }));
+        assert_eq!(text, format!(r#"{{"janus":"success","transaction":"t","{name}":{kept}}}"#));
+        let tuned = rig.take().iter().any(|line| line.starts_with("tune "));
+        assert_eq!(tuned, verb != "set_session_timeout", "{verb}");
+        let now = value(&told(&mut rig, "get_status", json!({})))["status"][status].clone();
+        assert_eq!(now, kept, "{verb}");
+        for wrong in [json!("x"), json!(null), json!(1.5)] {
+            assert_eq!(refused(&mut rig, verb, json!({ field: wrong })).0, 467, "{verb}");
+        }
+        let (code, reason) = refused(&mut rig, verb, json!({}));
+        assert_eq!((code, reason), (456, format!("Missing mandatory element ({field})")), "{verb}");
+    }
+    assert_eq!(value(&told(&mut rig, "info", json!({})))["min-nack-queue"], 1000);
+}
+
+#[test]
+fn a_level_that_does_not_exist_and_a_negative_number_are_refused() {
+    let mut rig = Rig::plain();
+    for (verb, over, text) in [
+        ("set_log_level", json!({ "level": 8 }), "Invalid element type (level should be between 0 and 7)"),
+        (
+            "set_log_level",
+            json!({ "level": -1 }),
+            "Invalid element type (level should be a positive integer)",
+        ),
+        (
+            "set_session_timeout",
+            json!({ "timeout": -1 }),
+            "Invalid element type (timeout should be a positive integer)",
+        ),
+    ] {
+        assert_eq!(refused(&mut rig, verb, over), (467, text.to_owned()));
+    }
+}
+
+#[test]
+fn a_session_may_have_a_timeout_of_its_own() {
+    let mut rig = Rig::plain();
+    let [never, short, usual] = [0, 0, 0].map(|_| rig.create());
+    rig.take();
+    for (session, timeout) in [(never, 0), (short, 5), (usual, 5), (usual, -1)] {
+        let text =
+            told(&mut rig, "set_session_timeout", json!({ "session_id": session, "timeout": timeout }));
+        let expected = r#"{"janus":"success","transaction":"t","timeout":"#;
+        assert_eq!(text, format!(r#"{expected}{timeout},"session_id":{session}}}"#));
+    }
+    let (code, reason) =
+        refused(&mut rig, "set_session_timeout", json!({ "session_id": never, "timeout": -2 }));
+    let text = "Invalid element type (timeout should be a non-negative integer or -1)";
+    assert_eq!((code, reason.as_str()), (467, text));
+    let alive = |rig: &mut Rig| value(&told(rig, "list_sessions", json!({})))["sessions"].clone();
+    rig.pass(Duration::from_secs(8));
+    assert_eq!(alive(&mut rig), json!([never, usual]));
+    rig.pass(Duration::from_secs(60));
+    assert_eq!(alive(&mut rig), json!([never]));
+}
+
+#[test]
+fn no_new_sessions_while_an_administrator_says_so() {
+    let mut rig = Rig::plain();
+    assert_eq!(
+        told(&mut rig, "accept_new_sessions", json!({ "accept": false })),
+        r#"{"janus":"success","transaction":"t","accept":false}"#
+    );
+    let create = json!({ "janus": "create", "transaction": "c" });
+    assert_eq!(error_in(&rig.ask(WS, create.clone())).0, 472);
+    assert_eq!(value(&told(&mut rig, "info", json!({})))["accepting-new-sessions"], false);
+    told(&mut rig, "accept_new_sessions", json!({ "accept": true }));
+    assert_ne!(id_in(&rig.ask(WS, create.clone())), 0);
+    rig.input(Input::Shutdown);
+    told(&mut rig, "accept_new_sessions", json!({ "accept": true }));
+    assert_eq!(error_in(&rig.ask(WS, create)).0, 472, "the end of the process is not taken back");
+}
+
+#[test]
+fn places_are_checked_as_in_janus() {
+    let (mut rig, session, handle) = Rig::attached();
+    for (verb, over, code, text) in [
+        ("foo", json!({ "session_id": session }), 457, "Unhandled request 'foo' at this path".to_owned()),
+        ("ping", json!({ "session_id": session }), 457, "Unhandled request 'ping' at this path".to_owned()),
+        ("list_handles", json!({}), 457, "Unhandled request 'list_handles' at this path".to_owned()),
+        (
+            "list_handles",
+            json!({ "session_id": session, "handle_id": handle }),
+            457,
+            "Unhandled request 'list_handles' at this path".to_owned(),
+        ),
+        ("list_handles", json!({ "session_id": 999 }), 458, "No such session 999".to_owned()),
+        ("handle_info", json!({ "handle_id": handle }), 458, "Session not found".to_owned()),
+        (
+            "handle_info",
+            json!({ "session_id": session, "handle_id": 0 }),
+            458,
+            "Session not found".to_owned(),
+        ),
+        (
+            "handle_info",
+            json!({ "session_id": session, "handle_id": 999 }),
+            459,
+            format!("No such handle 999 in session {session}"),
+        ),
+        (
+            "handle_info",
+            json!({ "session_id": session, "handle_id": handle, "plugin_only": "x" }),
+            467,
+            "Invalid element type (plugin_only should be a boolean)".to_owned(),
+        ),
+    ] {
+        assert_eq!(refused(&mut rig, verb, over), (code, text), "{verb}");
+    }
+    let listed = told(&mut rig, "list_handles", json!({ "session_id": session }));
+    let expected = format!(r#""session_id":{session},"transaction":"t","handles":[{handle}]}}"#);
+    assert_eq!(listed, format!(r#"{{"janus":"success",{expected}"#));
+}
+
+#[test]
+fn an_administrator_ends_what_a_client_has() {
+    let (mut rig, session, handle) = Rig::attached();
+    let at_handle = json!({ "session_id": session, "handle_id": handle });
+    told(&mut rig, "hangup_webrtc", at_handle.clone());
+    assert_eq!(rig.take_calls(), [format!("media {handle} hangup Admin API")], "also of an idle handle");
+    rig.take();
+    told(&mut rig, "detach_handle", at_handle.clone());
+    let detached = format!(r#"event {{"janus":"detached","session_id":{session},"sender":{handle}}}"#);
+    assert!(rig.take().contains(&detached));
+    assert_eq!(refused(&mut rig, "detach_handle", at_handle).0, 459);
+    told(&mut rig, "destroy_session", json!({ "session_id": session }));
+    assert_eq!(rig.core.sessions(), 0);
+    assert_eq!(refused(&mut rig, "destroy_session", json!({ "session_id": session })).0, 458);
+}
+
+#[test]
+fn a_handle_with_media_tells_its_descriptions_and_flags() {
+    let settings = Settings { admin: true, ..Settings::default() };
+    let (mut rig, session, handle) = Rig::attached_with(settings);
+    let ask = json!({ "session_id": session, "handle_id": handle });
+    let info = |rig: &mut Rig| value(&told(rig, "handle_info", ask.clone()))["info"].clone();
+    let idle = info(&mut rig);
+    assert_eq!(idle["plugin_specific"], json!({ "asked of": handle }));
+    assert_eq!((&idle["sdps"], &idle["queued-packets"]), (&json!({}), &json!(0)));
+    let set = |info: &Value| -> Vec<String> {
+        let flags = info["flags"].as_object().unwrap();
+        flags.iter().filter(|(_, v)| **v == true).map(|(k, _)| k.clone()).collect()
+    };
+    assert_eq!(set(&idle), ["alert"], "as in 1.4");
+    let offer = sdp::offer(&["0"]);
+    rig.message(session, handle, "answer", json!({ "type": "offer", "sdp": offer }));
+    let exchange = rig.negotiations[0].exchange.unwrap();
+    rig.media(handle, MediaEvent::Local { exchange, transport: sdp::local() });
+    rig.media(handle, MediaEvent::Up);
+    let up = info(&mut rig);
+    for name in ["got-offer", "negotiated", "ready"] {
+        assert_eq!(up["flags"][name], true, "{name}: {up}");
+    }
+    assert!(up["sdps"]["local"].as_str().unwrap().starts_with("v=0\r\n"));
+    assert_eq!(up["sdps"]["remote"], json!(offer));
+    told(&mut rig, "hangup_webrtc", ask.clone());
+    let over = info(&mut rig);
+    assert_eq!((set(&over).join(" "), &over["sdps"]), ("alert cleaning".to_owned(), &json!({})));
+}
+
+#[test]
+fn a_plugin_is_asked_at_once_or_by_ticket() {
+    let mut rig = Rig::plain();
+    let ask = |request: Value| json!({ "plugin": "janus.plugin.script", "request": request });
+    assert_eq!(
+        told(&mut rig, "message_plugin", ask(json!({ "b": 2 }))),
+        r#"{"janus":"success","transaction":"t","response":{"b":2}}"#
+    );
+    rig.input_admin(request("message_plugin", ask(json!({ "do": "later" }))));
+    assert!(!rig.take().iter().any(|line| {
+        line.starts_with("reply {\"janus\":\"success\",\"transaction\":\"t\",\"response\":{\"s")
+    }));
+    rig.task_done(1, Ok(()));
+    let response = r#""response":{"script":"done","ok":true}}"#;
+    assert!(rig.take().contains(&format!(r#"reply {{"janus":"success","transaction":"t",{response}"#)));
+    for (over, code, text) in [
+        (json!({}), 456, "Missing mandatory element (plugin)"),
+        (json!({ "plugin": "x" }), 460, "Invalid plugin"),
+        (json!({ "plugin": 5 }), 467, "Invalid element type (plugin should be a string)"),
+        (ask(json!(5)), 467, "Invalid element type (request should be an object)"),
+        (json!({ "plugin": "janus.plugin.shut" }), 490, "Plugin doesn't support Admin API messages"),
+        (ask(json!({ "do": "panic" })), 462, "Error sending message to plugin"),
+    ] {
+        assert_eq!(refused(&mut rig, "message_plugin", over), (code, text.to_owned()));
+    }
+}
+
+#[test]
+fn questions_to_others_are_answered_once_and_in_time() {
+    let mut rig = Rig::plain();
+    rig.input_admin(request("resolve_address", json!({ "address": "media.example" })));
+    assert_eq!(rig.take(), [r#"ask 1 Resolve { address: "media.example" }"#]);
+    let answer = Object::from_iter([("ip".to_owned(), json!("192.0.2.1"))]);
+    rig.input(Input::Answer { question: 1, answer: Some(answer.clone()) });
+    rig.input(Input::Answer { question: 1, answer: Some(answer) });
+    assert_eq!(rig.take(), [r#"reply {"janus":"success","transaction":"t","ip":"192.0.2.1"}"#]);
+    rig.input_admin(request("test_stun", json!({ "address": "192.0.2.2", "port": 3478 })));
+    rig.take();
+    rig.pass(Duration::from_secs(7));
+    let failed =
+        r#"reply {"janus":"error","transaction":"t","error":{"code":490,"reason":"STUN request failed"}}"#;
+    assert_eq!(rig.take(), [failed]);
+    for (verb, over, code, text) in [
+        ("test_stun", json!({ "address": "x", "port": 70_000 }), 490, "STUN request failed"),
+        ("test_stun", json!({ "address": "x" }), 456, "Missing mandatory element (port)"),
+        ("query_transport", json!({ "transport": "x" }), 460, "Invalid transport"),
+        ("query_eventhandler", json!({ "handler": "x" }), 460, "Invalid event handler"),
+        ("query_logger", json!({ "logger": "x" }), 460, "Invalid logger"),
+        ("query_logger", json!({}), 456, "Missing mandatory element (logger)"),
+    ] {
+        assert_eq!(refused(&mut rig, verb, over), (code, text.to_owned()), "{verb}");
+    }
+}
+
+#[test]
+fn open_questions_have_a_limit() {
+    let mut rig = Rig::plain();
+    for _ in 0..64 {
+        rig.input_admin(request("loops_info", json!({})));
+    }
+    assert_eq!(refused(&mut rig, "loops_info", json!({})).0, 490);
+    rig.pass(Duration::from_secs(7));
+    rig.take();
+    rig.input_admin(request("loops_info", json!({})));
+    assert_eq!(rig.take(), ["ask 65 Loops"]);
+}
+
+#[test]
+fn lines_and_events_of_operators_go_where_they_belong() {
+    let mut rig = Rig::new(Settings { broadcast: true, ..Settings::default() });
+    told(&mut rig, "custom_logline", json!({ "line": "hello", "level": 2 }));
+    told(&mut rig, "custom_logline", json!({ "line": "hello", "level": 99 }));
+    told(&mut rig, "custom_event", json!({ "schema": "s", "data": { "a": 1 } }));
+    let done = r#"reply {"janus":"success","transaction":"t"}"#;
+    let event = r#"notify 4 None {"schema":"s","data":{"a":1}}"#;
+    assert_eq!(rig.take(), ["log 2 hello", done, "log 4 hello", done, event, done]);
+    assert_eq!(refused(&mut rig, "custom_logline", json!({ "line": "x", "level": -1 })).0, 467);
+    assert_eq!(refused(&mut rig, "custom_event", json!({ "schema": "s", "data": 5 })).0, 467);
+}
+
+#[test]
+fn stored_tokens_let_in_until_they_are_removed() {
+    let mut rig = Rig::new(stored_tokens());
+    let create = json!({ "janus": "create", "transaction": "c", "token": "tk" });
+    assert_eq!(error_in(&rig.ask(WS, create.clone())).0, 403);
+    assert_eq!(
+        told(&mut rig, "add_token", json!({ "token": "tk", "plugins": ["janus.plugin.script", "nope"] })),
+        r#"{"janus":"success","transaction":"t","data":{"plugins":["janus.plugin.script"]}}"#
+    );
+    let session = id_in(&rig.ask(WS, create));
+    let attach = |plugin: &str| json!({ "janus": "attach", "transaction": "a", "session_id": session, "plugin": plugin, "token": "tk" });
+    let handle = id_in(&rig.ask(WS, attach("janus.plugin.script")));
+    assert_eq!(error_in(&rig.ask(WS, attach("janus.plugin.shut"))).0, 405);
+    let info = told(&mut rig, "handle_info", json!({ "session_id": session, "handle_id": handle }));
+    assert_eq!(value(&info)["info"]["token"], "tk");
+    told(&mut rig, "remove_token", json!({ "token": "tk" }));
+    let keepalive = json!({ "janus": "keepalive", "transaction": "k", "session_id": session, "token": "tk" });
+    assert_eq!(error_in(&rig.ask(WS, keepalive)).0, 403);
+}
+
+#[test]
+fn tokens_are_allowed_and_disallowed_as_in_janus() {
+    let mut rig = Rig::new(stored_tokens());
+    let (script, shut) = ("janus.plugin.script", "janus.plugin.shut");
+    for (verb, over, plugins) in [
+        ("add_token", json!({ "token": "a" }), json!([script, shut])),
+        ("add_token", json!({ "token": "b", "plugins": [] }), json!([script, shut])),
+        ("add_token", json!({ "token": "c", "plugins": [shut] }), json!([shut])),
+        ("allow_token", json!({ "token": "c", "plugins": [script] }), json!([shut, script])),
+        ("disallow_token", json!({ "token": "c", "plugins": [shut] }), json!([script])),
+        ("disallow_token", json!({ "token": "b", "plugins": [shut, script] }), json!([])),
+    ] {
+        assert_eq!(value(&told(&mut rig, verb, over))["data"], json!({ "plugins": plugins }));
+    }
+    let tokens = json!({ "tokens": [
+        { "token": "a", "allowed_plugins": [script, shut] }, { "token": "c", "allowed_plugins": [script] },
+    ] });
+    assert_eq!(value(&told(&mut rig, "list_tokens", json!({})))["data"], tokens, "b may do nothing");
+    for (verb, over, code, text) in [
+        ("add_token", json!({}), 456, "Missing mandatory element (token)"),
+        (
+            "add_token",
+            json!({ "token": "a", "plugins": 5 }),
+            467,
+            "Invalid element type (plugins should be an array)",
+        ),
+        ("allow_token", json!({ "token": "zz", "plugins": [shut] }), 470, "Token zz not found"),
+        (
+            "allow_token",
+            json!({ "token": "a" }),
+            467,
+            "Invalid element type (plugins should be a non-empty array)",
+        ),
+        (
+            "disallow_token",
+            json!({ "token": "a", "plugins": [shut, "nope"] }),
+            467,
+            "Invalid element type (some of the provided plugins are invalid)",
+        ),
+        ("remove_token", json!({ "token": "zz" }), 490, "Error removing token"),
+    ] {
+        assert_eq!(refused(&mut rig, verb, over), (code, text.to_owned()), "{verb}");
+    }
+    for settings in [Settings::default(), Settings { token_auth_secret: Some("s".into()), ..stored_tokens() }]
+    {
+        let (code, text) = refused(&mut Rig::new(settings), "list_tokens", json!({}));
+        assert_eq!((code, text.as_str()), (490, "Stored-Token based authentication disabled"));
+    }
+}
