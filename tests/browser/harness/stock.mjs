@@ -12,9 +12,11 @@ const DEMOS = '/usr/share/janus/demos';
 /** Options of a test that needs the page of that name. */
 export const needsStock = (name) => (existsSync(path.join(DEMOS, `${name}.html`)) ? {} : { skip: 'no stock pages here: apt-get install janus-demos' });
 
-/** Serves the stock pages under `/demos/`, for the gateway at `address`. */
-export async function serveStock(address) {
-  return servePages({ '/demos/': DEMOS }, { '/demos/settings.js': await settings(address) });
+/** Serves the stock pages under `/demos/`, for the gateway at `address` and the Admin API at `admin`. */
+export async function serveStock(address, admin) {
+  const replace = { '/demos/settings.js': await settings(address) };
+  if (admin) replace['/demos/adminconfig.js'] = `var server = ${JSON.stringify(admin.http)}, secret = "";\n`;
+  return servePages({ '/demos/': DEMOS }, replace);
 }
 
 /** The pages' own settings with our address; Debian's copy leaves iceServers and the tokens to whoever installs it. */
