@@ -10,7 +10,7 @@ use crate::wiring;
 use portunus_core::{Client, Core, Input, Output, PollVerdict, Question};
 use portunus_media::Engine;
 use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
-use portunus_transport::{Inbound, Mailboxes, Reply, Side};
+use portunus_transport::{Inbound, Mailboxes, Queries, Reply, Side};
 use slab::Slab;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -36,7 +36,7 @@ pub(crate) struct Control {
 pub(crate) fn spawn(
     core: Core,
     engine: Engine,
-    mailboxes: Mailboxes,
+    (mailboxes, queries): (Mailboxes, Queries),
     (store, done): (Store, mpsc::Receiver<Done>),
     log: LogControl,
     asked: mpsc::Receiver<Inbound>,
@@ -46,7 +46,7 @@ pub(crate) fn spawn(
     let (end, ending) = oneshot::channel();
     let (questions, answered) = Questions::new();
     let slow = Arc::new(Semaphore::new(SLOW_REPLIES));
-    let owner = Owner { core, engine, mailboxes, store, questions, log, slow, waiting: Slab::new() };
+    let owner = Owner { core, engine, mailboxes, queries, store, questions, log, slow, waiting: Slab::new() };
     let heard = Heard { asked, media: heard, done, answered };
     Control { task: tokio::spawn(owner.run(heard, closing, ending)), close: Some(close), end }
 }
@@ -71,6 +71,7 @@ struct Owner {
     core: Core,
     engine: Engine,
     mailboxes: Mailboxes,
+    queries: Queries,
     store: Store,
     questions: Questions,
     log: LogControl,
@@ -171,6 +172,13 @@ impl Owner {
             Output::Ask { question, what } => match what {
                 Question::Loops => {
                     self.questions.answer(question, loops(self.engine.loads()));
+                }
+                Question::Transport { package, request } => {
+                    // The core asks only transports that are there.
+                    if let Some(response) = self.queries.answer(&package, &request) {
+                        let answer = Object::from_iter([("response".to_owned(), response)]);
+                        self.questions.answer(question, answer);
+                    }
                 }
                 what => self.questions.ask(question, what),
             },

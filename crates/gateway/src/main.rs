@@ -72,10 +72,11 @@ async fn serve(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
     );
     let transport = wiring::transport(settings)?;
     let mailboxes = portunus_transport::Mailboxes::new(transport.limits.clone());
+    let queries = portunus_transport::Queries::new(&transport, mailboxes.counters().clone());
     let (requests, asked) = mpsc::channel(control::REQUESTS);
     let media_addresses = engine.local_addresses().to_vec();
     let store = store::Store::new(settings.general.configs_folder.clone());
-    let mut control = control::spawn(core, engine, mailboxes.clone(), store, log, asked, heard);
+    let mut control = control::spawn(core, engine, (mailboxes.clone(), queries), store, log, asked, heard);
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
     announce::ready(settings, &running, &media_addresses);
 

@@ -268,11 +268,15 @@ pub(crate) fn random() -> Random {
 /// An interface that is not there.
 pub(crate) fn transport(settings: &Settings) -> anyhow::Result<transport::Settings> {
     let portunus = &settings.portunus;
+    // One spelling for both APIs of a transport, as in its file.
+    let of_http = format(settings.http.json).into();
+    let of_websockets = format(settings.websockets.json).into();
+    let admin_http = http(settings, &settings.http.admin, &of_http)?;
     Ok(transport::Settings {
-        http: http(settings, &settings.http.api)?,
-        websockets: websockets(settings, &settings.websockets.api)?,
-        admin_http: http(settings, &settings.http.admin)?.map(|http| open_to_pages(http, settings)),
-        admin_websockets: websockets(settings, &settings.websockets.admin)?,
+        http: http(settings, &settings.http.api, &of_http)?,
+        websockets: websockets(settings, &settings.websockets.api, &of_websockets)?,
+        admin_http: admin_http.map(|http| open_to_pages(http, settings)),
+        admin_websockets: websockets(settings, &settings.websockets.admin, &of_websockets)?,
         demos: demos(settings),
         limits: transport::Limits {
             body: portunus.max_body_bytes,
@@ -293,7 +297,11 @@ fn open_to_pages(mut http: transport::HttpSettings, settings: &Settings) -> tran
     http
 }
 
-fn http(settings: &Settings, api: &HttpApi) -> anyhow::Result<Option<transport::HttpSettings>> {
+fn http(
+    settings: &Settings,
+    api: &HttpApi,
+    spelling: &transport::Spelling,
+) -> anyhow::Result<Option<transport::HttpSettings>> {
     let http = &settings.http;
     if !api.is_on() {
         return Ok(None);
@@ -302,7 +310,7 @@ fn http(settings: &Settings, api: &HttpApi) -> anyhow::Result<Option<transport::
         addresses: addresses(api.plain.as_ref())?,
         secure_addresses: addresses(api.secure.as_ref())?,
         base_path: api.base_path.clone(),
-        format: format(http.json),
+        format: spelling.clone(),
         acl: api.acl.clone(),
         acl_forwarded: api.acl_forwarded,
         cors: cors(&http.cors),
@@ -315,6 +323,7 @@ fn http(settings: &Settings, api: &HttpApi) -> anyhow::Result<Option<transport::
 fn websockets(
     settings: &Settings,
     api: &WebSocketApi,
+    spelling: &transport::Spelling,
 ) -> anyhow::Result<Option<transport::WebSocketSettings>> {
     let websockets = &settings.websockets;
     if !api.is_on() {
@@ -325,7 +334,7 @@ fn websockets(
     Ok(Some(transport::WebSocketSettings {
         addresses: addresses(api.plain.as_ref())?,
         secure_addresses: addresses(api.secure.as_ref())?,
-        format: format(websockets.json),
+        format: spelling.clone(),
         acl: api.acl.clone(),
         acl_forwarded: api.acl_forwarded,
         cors: cors(&websockets.cors),

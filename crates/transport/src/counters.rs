@@ -29,8 +29,16 @@ impl Counter {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Counters {
-    /// HTTP connections open now.
+    /// Plain HTTP connections of the Janus API open now.
     pub http_connections: Counter,
+    /// HTTPS connections of the Janus API open now.
+    pub https_connections: Counter,
+    /// Plain HTTP connections of the Admin API open now.
+    pub admin_http_connections: Counter,
+    /// HTTPS connections of the Admin API open now.
+    pub admin_https_connections: Counter,
+    /// HTTP requests waiting for their answer now, without long polls.
+    pub http_pending: Counter,
     /// WebSocket connections open now, those in their handshake included.
     pub websocket_connections: Counter,
     /// Connections accepted.

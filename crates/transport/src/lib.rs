@@ -22,6 +22,7 @@ mod http;
 mod json;
 mod listener;
 mod mailbox;
+mod queries;
 mod seam;
 mod settings;
 mod tls;
@@ -29,9 +30,10 @@ mod websocket;
 
 pub use counters::{Counter, Counters};
 pub use error::Error;
-pub use json::{JsonFormat, Syntax, parse, parse_all};
+pub use json::{JsonFormat, Spelling, Syntax, parse, parse_all};
 pub use listener::{Listening, Protocol, Running, start};
 pub use mailbox::Mailboxes;
+pub use queries::Queries;
 pub use seam::{Client, Inbound, PollVerdict, Reply, Side};
 pub use settings::{
     CertificateFiles, Cors, Demo, HttpSettings, Limits, PingPong, Settings, Times, WebSocketSettings,

@@ -346,7 +346,7 @@ impl Front {
         let Some(ticket) = self.admission.admit(address) else { return };
         // Answers are written whole; waiting for more to send only delays them.
         let _ = socket.set_nodelay(true);
-        let gauge = Gauge::new(self.shared.counters().clone(), &self.api);
+        let gauge = Gauge::new(self.shared.counters().clone(), &self.api, tls.is_some());
         tokio::spawn(async move {
             let _alive = (alive, gauge);
             let pulse = ticket.pulse().clone();
@@ -396,9 +396,14 @@ struct Gauge {
 }
 
 impl Gauge {
-    fn new(counters: Arc<Counters>, api: &Api) -> Self {
+    fn new(counters: Arc<Counters>, api: &Api, secure: bool) -> Self {
         let which: fn(&Counters) -> &Counter = match api {
-            Api::Http(_) => |c| &c.http_connections,
+            Api::Http(api) => match (api.side(), secure) {
+                (Side::Janus, false) => |c| &c.http_connections,
+                (Side::Janus, true) => |c| &c.https_connections,
+                (Side::Admin, false) => |c| &c.admin_http_connections,
+                (Side::Admin, true) => |c| &c.admin_https_connections,
+            },
             Api::WebSockets(_) => |c| &c.websocket_connections,
         };
         which(&counters).up();

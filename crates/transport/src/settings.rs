@@ -1,6 +1,6 @@
 //! Everything that can be set, as plain data with Janus' defaults.
 
-use crate::JsonFormat;
+use crate::Spelling;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct HttpSettings {
     /// Where the API begins, `/janus`; a trailing slash is dropped, `/` is allowed.
     pub base_path: String,
     /// How JSON is spelt in answers.
-    pub format: JsonFormat,
+    pub format: Spelling,
     /// Textual prefixes of addresses that may connect; all when empty.
     pub acl: Vec<String>,
     /// The list looks at `X-Forwarded-For` instead of the connection's address.
@@ -56,7 +56,7 @@ impl Default for HttpSettings {
             addresses: Vec::new(),
             secure_addresses: Vec::new(),
             base_path: "/janus".into(),
-            format: JsonFormat::default(),
+            format: Spelling::default(),
             acl: Vec::new(),
             acl_forwarded: false,
             cors: Cors::default(),
@@ -75,7 +75,7 @@ pub struct WebSocketSettings {
     /// TLS listeners; need `certificate`.
     pub secure_addresses: Vec<SocketAddr>,
     /// How JSON is spelt in answers.
-    pub format: JsonFormat,
+    pub format: Spelling,
     /// Textual prefixes of addresses that may connect; all when empty.
     pub acl: Vec<String>,
     /// The list looks at `X-Forwarded-For` instead of the connection's address.
@@ -97,7 +97,7 @@ impl Default for WebSocketSettings {
         Self {
             addresses: Vec::new(),
             secure_addresses: Vec::new(),
-            format: JsonFormat::default(),
+            format: Spelling::default(),
             acl: Vec::new(),
             acl_forwarded: false,
             cors: Cors::default(),

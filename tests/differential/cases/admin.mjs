@@ -79,6 +79,16 @@ export default {
     }
   },
 
+  'transports are asked': async (c) => {
+    const about = (name, request) => ask(c, '', 'query_transport', { transport: `janus.transport.${name}`, request });
+    for (const request of [undefined, 5, {}, { request: 'x' }, { request: 5 }, { request: 'connections' }]) await about('http', request);
+    for (const request of [{}, { request: 'x' }, { request: 'connections' }]) await about('websockets', request);
+    for (const over of [{}, { json: 'x' }, { json: 5 }, { events: 'x' }, { events: true, json: 'indented' }, { json: 'plain', events: 5 }, { json: 'compact' }]) {
+      await about('http', { request: 'configure', ...over });
+      await about('websockets', { request: 'configure', ...over });
+    }
+  },
+
   tokens: async (c) => {
     const plugins = [undefined, 5, [], ['nope'], [5], [PACKAGE], [PACKAGE, 'nope'], ['janus.plugin.videoroom', PACKAGE]];
     for (const verb of ['add_token', 'allow_token', 'disallow_token', 'remove_token']) {

@@ -17,7 +17,7 @@ use crate::acl::Acl;
 use crate::connection::Pulse;
 use crate::cors::CrossOrigin;
 use crate::listener::Shared;
-use crate::{Client, HttpSettings, Inbound, JsonFormat, Reply, Side};
+use crate::{Client, Counters, HttpSettings, Inbound, Reply, Side, Spelling};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
@@ -51,12 +51,28 @@ pub(crate) enum Dropped {
 pub(crate) struct HttpApi {
     side: Side,
     base: path::Base,
-    format: JsonFormat,
+    format: Spelling,
     acl: Acl,
     cors: CrossOrigin,
     demos: Option<Demos>,
     shared: Arc<Shared>,
     random: &'static dyn SecureRandom,
+}
+
+/// Counts a request as long as it waits, also if its connection goes.
+struct Pending(Arc<Counters>);
+
+impl Pending {
+    fn of(counters: Arc<Counters>) -> Self {
+        counters.http_pending.up();
+        Self(counters)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.http_pending.down();
+    }
 }
 
 /// One request and the connection it came on.
@@ -78,13 +94,17 @@ impl HttpApi {
         Self {
             side,
             base: path::Base::new(&settings.base_path),
-            format: settings.format,
+            format: settings.format.clone(),
             acl: Acl::new(&settings.acl, settings.acl_forwarded),
             cors: CrossOrigin::new(&settings.cors, side),
             demos,
             shared,
             random: crate::tls::provider().secure_random,
         }
+    }
+
+    pub(crate) fn side(&self) -> Side {
+        self.side
     }
 
     /// Answers one request of the connection behind `pulse`.
@@ -156,6 +176,7 @@ impl HttpApi {
         let (reply, answer) = Reply::channel();
         let request =
             Inbound::Request { client: Client::Http, side: self.side, address: call.address, body, reply };
+        let _pending = Pending::of(self.shared.counters().clone());
         if !self.submit(request) {
             return Ok(overloaded(call.pulse));
         }

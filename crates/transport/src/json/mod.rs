@@ -4,4 +4,4 @@ mod parse;
 mod write;
 
 pub use parse::{Syntax, parse, parse_all};
-pub use write::JsonFormat;
+pub use write::{JsonFormat, Spelling};

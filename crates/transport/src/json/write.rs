@@ -4,6 +4,8 @@ use portunus_api::Value;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How JSON is spelt; the names are those of the `json` setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -29,6 +31,43 @@ impl JsonFormat {
             Self::Compact => value.serialize(&mut Serializer::with_formatter(&mut out, CompactFormatter)),
         };
         String::from_utf8(out).unwrap_or_default()
+    }
+}
+
+/// A spelling that can be changed while its listeners run; clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Spelling(Arc<AtomicU8>);
+
+impl Spelling {
+    /// The one in use.
+    pub fn get(&self) -> JsonFormat {
+        match self.0.load(Ordering::Relaxed) {
+            1 => JsonFormat::Indented,
+            2 => JsonFormat::Plain,
+            _ => JsonFormat::Compact,
+        }
+    }
+
+    /// Uses another one from now on.
+    pub fn set(&self, format: JsonFormat) {
+        let number = match format {
+            JsonFormat::Compact => 0,
+            JsonFormat::Indented => 1,
+            JsonFormat::Plain => 2,
+        };
+        self.0.store(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn write(&self, value: &Value) -> String {
+        self.get().write(value)
+    }
+}
+
+impl From<JsonFormat> for Spelling {
+    fn from(format: JsonFormat) -> Self {
+        let spelling = Self::default();
+        spelling.set(format);
+        spelling
     }
 }
 

@@ -9,7 +9,7 @@ use crate::connection::{Pulse, Stream, watched};
 use crate::cors::CrossOrigin;
 use crate::http::{Answer, Dropped, Kind, Tracked, builder, empty};
 use crate::listener::Shared;
-use crate::{JsonFormat, PingPong, Side, WebSocketSettings};
+use crate::{PingPong, Side, Spelling, WebSocketSettings};
 use hyper::body::Incoming;
 use hyper::header::{
     CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
@@ -29,7 +29,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// One WebSocket listener group.
 pub(crate) struct SocketApi {
     side: Side,
-    format: JsonFormat,
+    format: Spelling,
     acl: Acl,
     cors: CrossOrigin,
     ping_pong: PingPong,
@@ -41,7 +41,7 @@ impl SocketApi {
         let idle = shared.times().idle;
         Self {
             side,
-            format: settings.format,
+            format: settings.format.clone(),
             acl: Acl::new(&settings.acl, settings.acl_forwarded),
             cors: CrossOrigin::new(&settings.cors, side),
             ping_pong: settings.ping_pong.unwrap_or(PingPong { trigger: idle, timeout: idle }),

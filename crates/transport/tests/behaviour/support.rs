@@ -387,6 +387,6 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 pub fn format_of(settings: &mut Settings, format: JsonFormat) {
-    settings.http.as_mut().unwrap().format = format;
-    settings.websockets.as_mut().unwrap().format = format;
+    settings.http.as_mut().unwrap().format = format.into();
+    settings.websockets.as_mut().unwrap().format = format.into();
 }
