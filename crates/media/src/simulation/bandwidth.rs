@@ -121,10 +121,12 @@ impl Scene {
 
 #[test]
 fn automatic_layers_follow_the_network_down_and_up() {
-    for (transport_cc, down_ms, up_ms) in [(true, 3_000, 10_000), (false, 6_000, 30_000)] {
+    for (transport_cc, down_ms, up_ms) in [(true, 3_000, 10_000), (false, 6_000, 45_000)] {
         let mut scene = Scene::new(5_000_000, transport_cc, Some(RTX));
         scene.select(2, true);
-        scene.seconds(25);
+        // With reports alone the estimate grows by a sixth every other second, from wherever it fell to: when reports are
+        // sent is drawn, and so is that.
+        scene.seconds(if transport_cc { 25 } else { 40 });
         println!("{transport_cc} layers {:?}\nestimates {:?}", scene.layers, scene.estimates);
         assert!(scene.reached(0, 2).is_some());
         scene.set_capacity(400_000);
