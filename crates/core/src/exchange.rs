@@ -198,6 +198,7 @@ impl Core {
             worker: handle.worker,
         };
         let first_mid = jsep.plan.media.first().map(|m| m.mid.clone()).unwrap_or_default();
+        handle.story.begun = handle.story.begun.or(Some(self.now));
         handle.life = Life::Present { up: handle.is_up(), first_mid };
         handle.exchange = match &offer {
             Some(_) => Exchange::Settled,

@@ -148,6 +148,8 @@ impl Handle {
 /// What has happened to a PeerConnection so far, for those who ask later.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
+    /// When its negotiation began.
+    pub(crate) begun: Option<Instant>,
     pub(crate) got_offer: bool,
     pub(crate) got_answer: bool,
     pub(crate) trickle: bool,

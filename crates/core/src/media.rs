@@ -14,6 +14,7 @@ impl Core {
         let Some(handle) = self.handles.get(&id) else { return };
         let session = handle.session;
         match (event, &handle.life) {
+            (MediaEvent::Report { question, report }, _) => self.on_report(question, &report),
             (MediaEvent::Hangup { reason }, Life::Present { .. }) => self.peer_ended(id, &reason),
             (MediaEvent::Hangup { .. }, Life::Closing { .. }) => self.on_closed(id),
             (_, Life::Closing { .. }) => {}

@@ -1,10 +1,12 @@
-//! What operators ask that the core cannot know: names, STUN servers, transports, workers. The reply waits for the
-//! answer, or for its deadline.
+//! What operators ask that the core cannot know: names, STUN servers, transports, workers, and what the media engine
+//! knows of a peer. The reply waits for the answer, or for its deadline.
 
 use crate::io::{Output, Question};
 use crate::machine::{Ask, Core};
 use crate::settings::limits;
-use portunus_api::{ApiError, ErrorCode, Object, reply};
+use portunus_api::{ApiError, ErrorCode, HandleId, Object, SessionId, reply};
+use portunus_plugin::media::MediaCommand;
+use portunus_plugin::report::PeerReport;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -21,8 +23,15 @@ pub(crate) struct Questions {
 struct Asked {
     key: u64,
     transaction: String,
-    /// What the client is told if there is no answer.
-    failure: ApiError,
+    about: About,
+}
+
+#[derive(Debug)]
+enum About {
+    /// The world: what the client is told if there is no answer.
+    World(ApiError),
+    /// A peer. Without an answer the client is told the rest.
+    Peer(SessionId, HandleId),
 }
 
 impl Questions {
@@ -35,27 +44,59 @@ impl Core {
     /// Asks; the reply to `ask` follows with the answer, or is error 490 with the text of `failure`.
     pub(crate) fn question(&mut self, ask: &Ask, what: Question, failure: &str) -> Result<(), ApiError> {
         let failure = ApiError::new(ErrorCode::Unknown, failure);
-        let questions = &mut self.questions;
-        if questions.open.len() >= limits::QUESTIONS {
-            self.counters.refused_full += 1;
+        let Some(question) = self.open_question(ask, About::World(failure.clone())) else {
             return Err(failure);
-        }
-        questions.next += 1;
-        let question = questions.next;
-        let transaction = ask.request.transaction.clone();
-        questions.open.insert(question, Asked { key: ask.key, transaction, failure });
-        questions.deadlines.push_back((self.now + limits::QUESTION, question));
+        };
         self.outputs.push_back(Output::Ask { question, what });
         Ok(())
     }
 
+    /// Asks the media engine about a peer; the reply to `ask` is that to `handle_info`. `false` if too much is asked already.
+    pub(crate) fn question_peer(&mut self, ask: &Ask, session: SessionId, handle: HandleId) -> bool {
+        let Some(question) = self.open_question(ask, About::Peer(session, handle)) else { return false };
+        self.media_command(MediaCommand::Report { handle, question });
+        true
+    }
+
+    fn open_question(&mut self, ask: &Ask, about: About) -> Option<u64> {
+        let questions = &mut self.questions;
+        if questions.open.len() >= limits::QUESTIONS {
+            self.counters.refused_full += 1;
+            return None;
+        }
+        questions.next += 1;
+        let (question, transaction) = (questions.next, ask.request.transaction.clone());
+        questions.open.insert(question, Asked { key: ask.key, transaction, about });
+        questions.deadlines.push_back((self.now + limits::QUESTION, question));
+        Some(question)
+    }
+
+    /// The media engine has told of a peer.
+    pub(crate) fn on_report(&mut self, question: u64, report: &PeerReport) {
+        let Some(asked) = self.close_question(question) else { return };
+        self.answer(asked, None, Some(report));
+    }
+
     /// An answer has come, in time or not.
     pub(crate) fn on_answered(&mut self, question: u64, answer: Option<Object>) {
-        let Some(asked) = self.questions.open.remove(&question) else { return };
+        let Some(asked) = self.close_question(question) else { return };
+        self.answer(asked, answer, None);
+    }
+
+    fn close_question(&mut self, question: u64) -> Option<Asked> {
+        let asked = self.questions.open.remove(&question)?;
         self.questions.deadlines.retain(|(_, q)| *q != question);
-        let json = match answer {
-            Some(members) => reply::success_with(0, &asked.transaction, members),
-            None => reply::error(0, Some(&asked.transaction), &asked.failure),
+        Some(asked)
+    }
+
+    fn answer(&mut self, asked: Asked, answer: Option<Object>, report: Option<&PeerReport>) {
+        let transaction = &asked.transaction;
+        let json = match (asked.about, answer) {
+            (About::Peer(session, handle), _) => {
+                self.handle_info(transaction, session, handle, report, false)
+            }
+            (About::World(_), Some(members)) => reply::success_with(0, transaction, members),
+            (About::World(failure), None) => reply::error(0, Some(transaction), &failure),
         };
         self.reply(asked.key, json);
     }

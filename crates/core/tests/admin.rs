@@ -4,6 +4,9 @@ mod common;
 
 use common::{Rig, WS, error_in, id_in, sdp};
 use portunus_core::{Input, Settings};
+use portunus_plugin::report::{
+    DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
+};
 use portunus_plugin::{MediaEvent, Object, Value, json};
 use std::time::Duration;
 
@@ -292,7 +295,10 @@ fn a_handle_with_media_tells_its_descriptions_and_flags() {
     let exchange = rig.negotiations[0].exchange.unwrap();
     rig.media(handle, MediaEvent::Local { exchange, transport: sdp::local() });
     rig.media(handle, MediaEvent::Up);
-    let up = info(&mut rig);
+    rig.input_admin(request("handle_info", ask.clone()));
+    rig.pass(Duration::from_secs(7));
+    let reply = rig.take().into_iter().rfind(|line| line.starts_with("reply ")).unwrap();
+    let up = value(reply.strip_prefix("reply ").unwrap())["info"].clone();
     for name in ["got-offer", "negotiated", "ready"] {
         assert_eq!(up["flags"][name], true, "{name}: {up}");
     }
@@ -450,5 +456,77 @@ fn tokens_are_allowed_and_disallowed_as_in_janus() {
     {
         let (code, text) = refused(&mut Rig::new(settings), "list_tokens", json!({}));
         assert_eq!((code, text.as_str()), (490, "Stored-Token based authentication disabled"));
+    }
+}
+
+#[test]
+fn what_the_media_engine_knows_of_a_peer_joins_the_answer() {
+    let (mut rig, session, handle) = Rig::attached_with(Settings { admin: true, ..Settings::default() });
+    let offer = sdp::offer(&["0"]);
+    rig.message(session, handle, "answer", json!({ "type": "offer", "sdp": offer }));
+    rig.take();
+    let ask = json!({ "session_id": session, "handle_id": handle });
+    rig.input_admin(request("handle_info", ask.clone()));
+    assert_eq!(rig.take(), [format!("media Report {{ handle: {handle}, question: 1 }}")]);
+    rig.media(handle, MediaEvent::Report { question: 1, report: Box::new(report()) });
+    let text = rig.take().remove(0);
+    let info = value(text.strip_prefix("reply ").unwrap())["info"].clone();
+    assert_eq!(info["ice-role"], "controlled");
+    let webrtc = &info["webrtc"];
+    assert_eq!(webrtc["ice"]["selected-pair"], "192.0.2.1:10000 [host,udp] <-> 192.0.2.9:5 [prflx,udp]");
+    assert_eq!(webrtc["dtls"]["stats"]["in"], json!({ "packets": 3, "bytes": 30 }));
+    let medium = &webrtc["media"]["0"];
+    assert_eq!(medium["ssrc"], json!({ "ssrc": 7, "ssrc-peer": 5 }));
+    assert_eq!(medium["rtcp"]["main"]["rtt"], 12);
+    assert_eq!(medium["stats"]["in"]["bytes_lastsec"], 10);
+    // Without an answer the rest is told.
+    rig.input_admin(request("handle_info", ask));
+    rig.take();
+    rig.pass(Duration::from_secs(7));
+    let text = rig.take().into_iter().find(|line| line.starts_with("reply ")).unwrap();
+    let info = value(text.strip_prefix("reply ").unwrap())["info"].clone();
+    assert!(info.get("webrtc").is_none() && info.get("flags").is_some());
+}
+
+fn report() -> PeerReport {
+    let traffic = Traffic { packets: 3, bytes: 30, last_second: 10 };
+    PeerReport {
+        ice: IceReport {
+            state: "ready",
+            controlling: false,
+            connected: None,
+            heard: None,
+            local: Vec::new(),
+            remote: Vec::new(),
+            selected: Some(SelectedPair {
+                local: ([192, 0, 2, 1], 10_000).into(),
+                remote: ([192, 0, 2, 9], 5).into(),
+                remote_kind: "prflx",
+                transport: "udp",
+            }),
+        },
+        dtls: DtlsReport {
+            fingerprint: "AA".to_owned(),
+            remote_fingerprint: None,
+            role: "active",
+            state: "connected",
+            retransmissions: 0,
+            profile: Some("SRTP_AEAD_AES_128_GCM"),
+            started: None,
+            connected: None,
+            sctp: false,
+        },
+        estimate: None,
+        lines: vec![LineReport {
+            mid: "0".to_owned(),
+            nacks: false,
+            nack_queue: Duration::from_millis(200),
+            sources: vec![SourceReport { ssrc: Some(5), traffic, ..SourceReport::default() }],
+            sink: Some(SinkReport {
+                ssrc: 7,
+                round_trip: Some(Duration::from_millis(12)),
+                ..SinkReport::default()
+            }),
+        }],
     }
 }

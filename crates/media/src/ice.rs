@@ -85,6 +85,27 @@ impl Ice {
         self.heard
     }
 
+    pub(crate) fn controlling(&self) -> bool {
+        self.agent.controlling()
+    }
+
+    /// The client's candidates, those it showed itself by included, as lines without a prefix.
+    pub(crate) fn remote_lines(&self) -> Vec<String> {
+        let line = |c: Candidate| c.to_sdp_string().trim_start_matches("candidate:").to_owned();
+        self.agent.remote_candidates().map(line).collect()
+    }
+
+    /// How the client got an address of its.
+    pub(crate) fn kind_of_remote(&self, address: SocketAddr) -> &'static str {
+        let found = self.agent.remote_candidates().find(|c| c.addr() == address);
+        match found.map(|c| c.kind()) {
+            Some(is::CandidateKind::Host) => "host",
+            Some(is::CandidateKind::ServerReflexive) => "srflx",
+            Some(is::CandidateKind::Relayed) => "relay",
+            Some(is::CandidateKind::PeerReflexive) | None => "prflx",
+        }
+    }
+
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.agent.nominated_pair_rtt()
     }

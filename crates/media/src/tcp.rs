@@ -96,6 +96,11 @@ impl Connections {
         self.connections.get(index)
     }
 
+    /// Our end of a connection.
+    pub(crate) fn local(&self, index: usize) -> Option<SocketAddr> {
+        self.connections.get(index)?.stream.local_addr().ok()
+    }
+
     /// The connection to this remote address.
     pub(crate) fn find(&self, remote: SocketAddr) -> Option<usize> {
         self.connections.iter().find(|(_, c)| c.remote == remote).map(|(i, _)| i)

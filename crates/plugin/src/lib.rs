@@ -13,6 +13,7 @@
 
 mod cx;
 pub mod media;
+pub mod report;
 
 pub use cx::{Cx, Effect, JsepPlan, Outcome, StoredGroup, Task, Ticket};
 pub use media::{DataMessage, MediaEvent, RouteEnd};

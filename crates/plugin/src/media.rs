@@ -4,6 +4,7 @@
 //! for the other.
 
 use crate::HandleId;
+use crate::report::PeerReport;
 use portunus_sdp::{Candidate, LocalTransport, MediaKind, Negotiated, RemoteTransport};
 use std::time::Duration;
 
@@ -139,6 +140,13 @@ pub enum MediaCommand {
         /// What the event shall say.
         reason: String,
     },
+    /// Tell what is known of a peer. Answered by [`MediaEvent::Report`], if there is a peer.
+    Report {
+        /// The handle.
+        handle: HandleId,
+        /// Comes back with the answer.
+        question: u64,
+    },
     /// The handle is gone: close its peer without an event and forget it.
     Forget {
         /// The handle.
@@ -155,6 +163,7 @@ impl MediaCommand {
             | Self::Cap { handle, .. }
             | Self::Data { handle, .. }
             | Self::Hangup { handle, .. }
+            | Self::Report { handle, .. }
             | Self::Forget { handle } => *handle,
             Self::Route { sink, .. }
             | Self::Unroute { sink }
@@ -254,6 +263,13 @@ pub enum MediaEvent {
     DataReady,
     /// A data channel message of the client.
     Data(DataMessage),
+    /// What is known of a peer.
+    Report {
+        /// From [`MediaCommand::Report`].
+        question: u64,
+        /// The answer.
+        report: Box<PeerReport>,
+    },
     /// The client stopped answering consent checks.
     IceFailed,
     /// The peer is closed. The worker has forgotten it, and its routes.

@@ -2,19 +2,45 @@
 
 use crate::handle::{Exchange, Handle, Life};
 use crate::machine::Core;
-use portunus_api::{ApiError, ErrorCode, HandleId, Object, SessionId, Trickle, Value};
+use portunus_api::{ApiError, ErrorCode, HandleId, Object, SessionId, Trickle, Value, reply};
+use portunus_plugin::report::PeerReport;
 use portunus_sdp::MediaKind;
 use serde_json::json;
 use std::time::Instant;
 
 impl Core {
-    /// The `info` object; `plugin_only` leaves out what is about WebRTC.
-    pub(super) fn handle_info(
+    /// The reply to `handle_info`; `plugin_only` leaves out what is about WebRTC.
+    pub(crate) fn handle_info(
+        &mut self,
+        transaction: &str,
+        session: SessionId,
+        id: HandleId,
+        report: Option<&PeerReport>,
+        plugin_only: bool,
+    ) -> Value {
+        match self.info_of_handle(session, id, report, plugin_only) {
+            Ok(info) => {
+                let members = Object::from_iter([
+                    ("handle_id".to_owned(), id.into()),
+                    ("info".to_owned(), info.into()),
+                ]);
+                reply::success_with(session.get(), transaction, members)
+            }
+            Err(error) => reply::error(session.get(), Some(transaction), &error),
+        }
+    }
+
+    fn info_of_handle(
         &mut self,
         session: SessionId,
         id: HandleId,
+        report: Option<&PeerReport>,
         plugin_only: bool,
     ) -> Result<Object, ApiError> {
+        // It may have gone while the media engine was asked.
+        if !self.handles.contains_key(&id) {
+            return Err(ErrorCode::HandleNotFound.into());
+        }
         let specific = self.call(id, |p, _| p.query(id)).ok_or(ErrorCode::PluginMessage)?;
         let (Some(found), Some(handle)) = (self.sessions.get(&session), self.handles.get(&id)) else {
             return Err(ErrorCode::HandleNotFound.into());
@@ -41,9 +67,14 @@ impl Core {
             return Ok(info);
         }
         put(&mut info, "flags", flags(handle));
-        if !matches!(handle.life, Life::Absent) {
+        if let (Some(begun), false) = (handle.story.begun, matches!(handle.life, Life::Absent)) {
+            put(&mut info, "agent-created", self.micros(begun));
+            put(&mut info, "agent-started", self.micros(begun));
             let lite = self.settings.info.ice_lite;
             put(&mut info, "ice-mode", if lite { "lite" } else { "full" });
+            if let Some(report) = report {
+                put(&mut info, "ice-role", if report.ice.controlling { "controlling" } else { "controlled" });
+            }
         }
         put(&mut info, "sdps", descriptions(handle));
         if !handle.early.is_empty() {
@@ -51,11 +82,14 @@ impl Core {
             put(&mut info, "pending-trickles", waiting);
         }
         put(&mut info, "queued-packets", 0);
+        if let Some(report) = report {
+            put(&mut info, "webrtc", self.webrtc(handle, report));
+        }
         Ok(info)
     }
 
     /// Microseconds since the start, which is how Janus tells its monotonic clock.
-    fn micros(&self, at: Instant) -> u64 {
+    pub(super) fn micros(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.started);
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
@@ -114,6 +148,6 @@ fn written(trickle: &Trickle) -> Value {
     }
 }
 
-fn put(o: &mut Object, name: &str, value: impl Into<Value>) {
+pub(super) fn put(o: &mut Object, name: &str, value: impl Into<Value>) {
     o.insert(name.to_owned(), value.into());
 }

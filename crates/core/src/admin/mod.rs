@@ -3,9 +3,11 @@
 //! The secret comes before the verb: whoever does not know it learns nothing of what there is.
 
 mod handle;
+mod report;
 mod root;
 mod tokens;
 
+use crate::handle::Life;
 use crate::info;
 use crate::io::Output;
 use crate::machine::{Ask, Core};
@@ -178,12 +180,12 @@ impl Core {
             AdminVerb::HandleInfo => {
                 let body = &ask.request.body;
                 let plugin_only = optional(body, "plugin_only", Kind::Boolean)?.and_then(Value::as_bool);
-                let info = self.handle_info(session, id, plugin_only.unwrap_or(false))?;
-                let members = Object::from_iter([
-                    ("handle_id".to_owned(), id.into()),
-                    ("info".to_owned(), info.into()),
-                ]);
-                let json = reply::success_with(session.get(), &ask.request.transaction, members);
+                let plugin_only = plugin_only.unwrap_or(false);
+                let has_peer = self.handles.get(&id).is_some_and(|h| matches!(h.life, Life::Present { .. }));
+                if has_peer && !plugin_only && self.question_peer(ask, session, id) {
+                    return Ok(());
+                }
+                let json = self.handle_info(&ask.request.transaction, session, id, None, plugin_only);
                 self.reply(ask.key, json);
                 Ok(())
             }

@@ -267,6 +267,21 @@ impl Dtls {
         self.state == State::Connected
     }
 
+    /// `created`, `trying`, `connected` or `failed`, as Janus says.
+    pub fn state_name(&self) -> &'static str {
+        match self.state {
+            State::New => "created",
+            State::Handshaking { .. } => "trying",
+            State::Connected => "connected",
+            State::Ended => "failed",
+        }
+    }
+
+    /// Repeats of the flight at hand, or of the last one.
+    pub fn retransmissions(&self) -> u32 {
+        self.retransmission.map_or(0, |flight| flight.repeats.into())
+    }
+
     /// Whether the association was closed, by either side, or failed.
     #[cfg(test)]
     fn is_ended(&self) -> bool {

@@ -174,6 +174,13 @@ impl Peer {
         }
     }
 
+    /// What the client's network is estimated to carry, once anything is known of it.
+    pub(super) fn estimate(&mut self, now_us: u64) -> Option<u32> {
+        let controller = &mut self.bandwidth.as_mut()?.controller;
+        let estimate = u32::try_from(controller.estimate(now_us)).unwrap_or(u32::MAX);
+        controller.is_informed().then_some(estimate)
+    }
+
     fn on_estimate(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
         let Some(bandwidth) = &mut self.bandwidth else { return };
         self.stirred |= bandwidth.automatic;

@@ -114,6 +114,7 @@ impl Peer {
         let middle = ntp_middle(ntp_time(cx.clock.unix(now)));
         let Some((line, sink)) = self.sink_of(block.ssrc) else { return };
         sink.fraction_lost = block.fraction_lost;
+        sink.remote_jitter = block.jitter;
         sink.lost_now += i64::from(block.cumulative_lost) - sink.lost_before.unwrap_or(0);
         sink.lost_before = Some(i64::from(block.cumulative_lost));
         let rtt = rtt_us(middle, block.last_sr, block.delay_since_last_sr);
@@ -232,6 +233,7 @@ impl Peer {
             self.due.second = now + SECOND;
             self.check_silence(cx, now);
             self.check_slow_links(cx);
+            self.end_second();
         }
     }
 
@@ -323,6 +325,19 @@ impl Peer {
         self.send_rtcp(cx, |w| {
             w.receiver_report(sender, &[]).is_ok() && w.remb(sender, u64::from(bitrate), &ssrcs).is_ok()
         });
+    }
+
+    /// What is told of the last second.
+    fn end_second(&mut self) {
+        for line in &mut self.lines {
+            for source in &mut line.sources {
+                let stats = &source.stats;
+                source.second.end(stats.bytes(), stats.received(), stats.lost());
+            }
+            if let Some(sink) = &mut line.sink {
+                sink.second.end(sink.bytes, u64::from(sink.packets), 0);
+            }
+        }
     }
 
     // === events ===

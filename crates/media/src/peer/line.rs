@@ -88,6 +88,8 @@ pub(crate) struct Source {
     pub(crate) repaired: u64,
     pub(crate) nacks_sent: u64,
     pub(crate) fir_number: u8,
+    pub(crate) last_keyframe: Option<Instant>,
+    pub(crate) second: Second,
     /// The dependency structure in force, for the sinks' choice among SVC layers.
     pub(crate) structure: Option<Arc<DependencyStructure>>,
 }
@@ -126,6 +128,32 @@ pub(crate) struct Sink {
     /// Packets asked for again, and sent again.
     pub(crate) nacked: u64,
     pub(crate) resent: u64,
+    /// Payload bytes sent, and what the receiver told of its jitter, in timestamp units.
+    pub(crate) bytes: u64,
+    pub(crate) remote_jitter: u32,
+    pub(crate) second: Second,
+}
+
+/// Bytes of a stream, second by second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Second {
+    before: u64,
+    pub(crate) bytes: u64,
+    packets_before: u64,
+    lost_before: u64,
+    /// Percent of the packets that came.
+    pub(crate) quality: Option<u8>,
+}
+
+impl Second {
+    /// A second is over; so many bytes and packets came since the beginning, and so many packets were lost.
+    pub(crate) fn end(&mut self, bytes: u64, packets: u64, lost: u64) {
+        self.bytes = bytes.saturating_sub(self.before);
+        let came = packets.saturating_sub(self.packets_before);
+        let expected = came + lost.saturating_sub(self.lost_before);
+        self.quality = (came * 100).checked_div(expected).and_then(|q| u8::try_from(q).ok()).or(self.quality);
+        (self.before, self.packets_before, self.lost_before) = (bytes, packets, lost);
+    }
 }
 
 /// How a sink chooses among the layers of its source.
@@ -266,6 +294,8 @@ impl Source {
             repaired: 0,
             nacks_sent: 0,
             fir_number: 0,
+            last_keyframe: None,
+            second: Second::default(),
             structure: None,
         }
     }
@@ -306,13 +336,18 @@ impl Sink {
             fraction_lost: 0,
             nacked: 0,
             resent: 0,
+            bytes: 0,
+            remote_jitter: 0,
+            second: Second::default(),
         }
     }
 
     /// A packet left, with so many octets of payload: for the sender reports.
     pub(crate) fn count(&mut self, octets: usize, timestamp: u32, now: Instant) {
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(u32::try_from(octets).unwrap_or(0));
+        let octets = u32::try_from(octets).unwrap_or(0);
+        self.octets = self.octets.wrapping_add(octets);
+        self.bytes += u64::from(octets);
         if self.newest.is_none_or(|(newest, _)| timestamp.wrapping_sub(newest) < 1 << 31) {
             self.newest = Some((timestamp, now));
         }

@@ -12,6 +12,7 @@ mod line;
 mod mirrored;
 mod negotiate;
 mod receive;
+mod report;
 mod send;
 mod speaker;
 
@@ -38,7 +39,7 @@ use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::extension::ExtensionMap;
 use portunus_rtp::twcc::FeedbackRecorder;
 use portunus_sdp::{Candidate, Fingerprint, LocalSsrc, Setup};
-use portunus_srtp::{Opener, Sealer};
+use portunus_srtp::{Opener, Profile, Sealer};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,6 +108,7 @@ pub(crate) struct Refused {
 }
 
 struct Srtp {
+    profile: Profile,
     sealer: Sealer,
     opener: Opener,
 }
@@ -116,6 +118,9 @@ pub(crate) struct Peer {
     handle: HandleId,
     ice: Ice,
     stage: Stage,
+    /// When there was a path, and when it was secure.
+    found_path: Option<Instant>,
+    secured: Option<Instant>,
     setup: Setup,
     remote_fingerprint: Option<Fingerprint>,
     dtls_config: Arc<DtlsConfig>,
@@ -184,6 +189,8 @@ impl Peer {
             handle,
             ice: Ice::new(ufrag, pwd, settings.ice_lite, offering),
             stage: Stage::Connecting { until: None },
+            found_path: None,
+            secured: None,
             setup: Setup::ActPass,
             remote_fingerprint: None,
             dtls_config,
@@ -425,6 +432,7 @@ impl Peer {
     fn on_path(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
         if matches!(self.stage, Stage::Connecting { .. }) {
             self.stage = Stage::Securing;
+            self.found_path = Some(now);
             self.start_dtls(cx, now);
         }
     }
@@ -491,21 +499,22 @@ impl Peer {
 
     fn on_secured(&mut self, cx: &mut PeerCx<'_>, keys: Option<crate::dtls::SrtpKeys>, now: Instant) {
         if let Some(keys) = keys {
-            let opener = Opener::new(&keys.remote);
+            let (profile, opener) = (keys.profile, Opener::new(&keys.remote));
             match (Sealer::new(keys.local), opener) {
-                (Ok(sealer), Ok(opener)) => self.srtp = Some(Srtp { sealer, opener }),
+                (Ok(sealer), Ok(opener)) => self.srtp = Some(Srtp { profile, sealer, opener }),
                 (Err(error), _) | (_, Err(error)) => {
                     tracing::warn!(handle = %self.handle, %error, "SRTP keys refused");
                     self.close_because("DTLS-SRTP stack error");
                     return;
                 }
             }
-            tracing::info!(handle = %self.handle, profile = ?keys.profile, "secure");
+            tracing::info!(handle = %self.handle, ?profile, "secure");
         } else if self.lines.iter().any(|l| l.kind.is_rtp() && l.active) {
             self.close_because("DTLS-SRTP stack error");
             return;
         }
         self.stage = Stage::Up;
+        self.secured = Some(now);
         self.due.report = now + feedback::FIRST_REPORT;
         self.due.second = now + Duration::from_secs(1);
         cx.events.push_back((self.handle, MediaEvent::Up));
@@ -562,7 +571,7 @@ impl Peer {
     pub(crate) fn force_up(&mut self, keys: crate::dtls::SrtpKeys, path: Path, now: Instant) {
         self.ice.force(path, now);
         if let (Ok(sealer), Ok(opener)) = (Sealer::new(keys.local), Opener::new(&keys.remote)) {
-            self.srtp = Some(Srtp { sealer, opener });
+            self.srtp = Some(Srtp { profile: keys.profile, sealer, opener });
         }
         self.stage = Stage::Up;
     }

@@ -283,6 +283,7 @@ impl Source {
         if info.keyframe {
             // What is missing from before it is still asked for: receivers show those frames, too.
             self.keyframes.on_keyframe();
+            self.last_keyframe = self.last_packet;
         }
         let gap = nack
             && match self.nacks.on_packet(sequence, now_us) {

@@ -47,6 +47,7 @@ impl Worker {
             MediaCommand::Negotiate(n) => self.on_negotiate(*n, now),
             MediaCommand::Candidate { handle, candidate } => self.on_candidate(handle, candidate, now),
             MediaCommand::Route { source, sink } => self.on_route(&source, &sink, now),
+            MediaCommand::Report { handle, question } => self.on_report(handle, question, now),
             MediaCommand::Unroute { sink } => {
                 if let Some(to) = self.find_line(sink.handle, &sink.mid) {
                     self.unroute(to);

@@ -6,6 +6,7 @@ use crate::peer::{Feeder, Peer};
 use crate::random;
 use crate::reflexive::{Reflexive, server_for};
 use crate::socket::UdpSocket;
+use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaEvent, Negotiation};
 use portunus_sdp::LocalTransport;
 use std::io;
@@ -170,6 +171,17 @@ impl Worker {
             let g = self.gathering.swap_remove(i);
             self.send_local(g.peer, g.exchange);
         }
+    }
+
+    /// Tells what is known of a peer.
+    pub(super) fn on_report(&mut self, handle: HandleId, question: u64, now: Instant) {
+        let Some(key) = self.by_handle.get(&handle).copied() else { return };
+        let Some(peer) = self.peers.get(key) else { return };
+        let local = candidates(&self.advertised(peer.own_sockets()), &self.settings);
+        self.with_peer(key, now, |peer, cx| {
+            let report = Box::new(peer.report(cx, local, now));
+            cx.events.push_back((handle, MediaEvent::Report { question, report }));
+        });
     }
 
     fn send_local(&mut self, key: usize, exchange: u64) {

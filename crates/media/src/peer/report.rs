@@ -1,0 +1,146 @@
+//! What is known of a peer, for operators.
+
+use super::line::{Line, Sink, Source};
+use super::{Peer, PeerCx, Stage};
+use crate::dtls::Dtls;
+use crate::egress::{Link, Path};
+use portunus_plugin::report::{
+    DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
+};
+use portunus_sdp::{Candidate, Setup};
+use portunus_srtp::Profile;
+use std::time::Instant;
+
+impl Peer {
+    /// What is known now; `local` are the candidates we give.
+    pub(crate) fn report(&mut self, cx: &PeerCx<'_>, local: Vec<Candidate>, now: Instant) -> PeerReport {
+        let estimate = self.estimate(cx.clock.micros(now));
+        PeerReport {
+            ice: self.ice_report(cx, local),
+            dtls: self.dtls_report(cx),
+            estimate,
+            lines: self.lines.iter().map(|line| line.report(cx)).collect(),
+        }
+    }
+
+    fn ice_report(&self, cx: &PeerCx<'_>, local: Vec<Candidate>) -> IceReport {
+        let selected = self.ice.selected().and_then(|path| self.selected_pair(cx, path));
+        let state = match self.stage {
+            Stage::Connecting { until: None } => "gathering",
+            Stage::Connecting { .. } => "connecting",
+            Stage::Securing => "connected",
+            Stage::Up => "ready",
+            Stage::Lost { .. } => "failed",
+        };
+        IceReport {
+            state,
+            controlling: self.ice.controlling(),
+            connected: self.found_path,
+            heard: self.ice.heard(),
+            local,
+            remote: self.ice.remote_lines(),
+            selected,
+        }
+    }
+
+    fn selected_pair(&self, cx: &PeerCx<'_>, path: Path) -> Option<SelectedPair> {
+        let (local, transport) = match path.link {
+            Link::Udp(index) => (cx.sockets.get(index)?.local(), "udp"),
+            Link::Tcp(index) => (cx.connections.local(index)?, "tcp"),
+        };
+        let remote_kind = self.ice.kind_of_remote(path.remote);
+        Some(SelectedPair { local, remote: path.remote, remote_kind, transport })
+    }
+
+    fn dtls_report(&self, cx: &PeerCx<'_>) -> DtlsReport {
+        let remote = self.remote_fingerprint.as_ref().map(ToString::to_string);
+        DtlsReport {
+            fingerprint: cx.settings.certificate.fingerprint_sha256().to_owned(),
+            remote_fingerprint: remote.and_then(|text| {
+                text.split_once(' ').map(|(hash, value)| (value.to_owned(), hash.to_owned()))
+            }),
+            role: match self.setup {
+                Setup::Active => "active",
+                Setup::Passive => "passive",
+                _ => "actpass",
+            },
+            state: self.dtls.as_ref().map_or("created", Dtls::state_name),
+            retransmissions: self.dtls.as_ref().map_or(0, Dtls::retransmissions),
+            profile: self.srtp.as_ref().map(|srtp| profile_name(srtp.profile)),
+            started: self.found_path,
+            connected: self.secured,
+            sctp: self.sctp.is_some(),
+        }
+    }
+}
+
+impl Line {
+    fn report(&self, cx: &PeerCx<'_>) -> LineReport {
+        let clock_rate = self.codec.map_or(1, |codec| codec.clock_rate());
+        LineReport {
+            mid: self.mid.clone(),
+            nacks: self.feedback.nack && self.is_video(),
+            nack_queue: cx.settings.min_nack_queue,
+            sources: self.sources.iter().map(|source| source.report(clock_rate)).collect(),
+            sink: self.sink.as_ref().map(|sink| sink.report(clock_rate, self.payload_types.rtx.is_some())),
+        }
+    }
+}
+
+impl Source {
+    fn report(&self, clock_rate: u32) -> SourceReport {
+        SourceReport {
+            ssrc: self.ssrc,
+            rtx: self.rtx,
+            traffic: Traffic {
+                packets: self.stats.received(),
+                bytes: self.stats.bytes(),
+                last_second: self.second.bytes,
+            },
+            lost: self.stats.lost(),
+            jitter: milliseconds(self.stats.jitter(), clock_rate),
+            quality: self.second.quality.unwrap_or(100),
+            nacks: self.nacks_sent,
+            repaired: self.repaired,
+            keyframe_requests: self.keyframes.sent,
+            last_packet: self.last_packet,
+            last_keyframe: self.last_keyframe,
+        }
+    }
+}
+
+impl Sink {
+    fn report(&self, clock_rate: u32, with_rtx: bool) -> SinkReport {
+        SinkReport {
+            ssrc: self.ssrc,
+            rtx: with_rtx.then_some(self.rtx_ssrc),
+            traffic: Traffic {
+                packets: u64::from(self.packets),
+                bytes: self.bytes,
+                last_second: self.second.bytes,
+            },
+            lost: self.lost_before.unwrap_or(0),
+            jitter: milliseconds(self.remote_jitter, clock_rate),
+            quality: 100 - u8::try_from(u32::from(self.fraction_lost) * 100 / 256).unwrap_or(0),
+            round_trip: Some(self.round_trip).filter(|rtt| !rtt.is_zero()),
+            nacked: self.nacked,
+            resent: self.resent,
+        }
+    }
+}
+
+/// Units of an RTP clock in milliseconds.
+fn milliseconds(units: u32, clock_rate: u32) -> u32 {
+    let ms = u64::from(units) * 1000 / u64::from(clock_rate.max(1));
+    u32::try_from(ms).unwrap_or(u32::MAX)
+}
+
+/// As Janus spells it.
+const fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
+        Profile::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",
+        Profile::Aes128CmSha1_80 => "SRTP_AES128_CM_SHA1_80",
+        Profile::Aes128CmSha1_32 => "SRTP_AES128_CM_SHA1_32",
+    }
+}
