@@ -31,6 +31,7 @@ mod id;
 mod jsep;
 pub mod reply;
 mod request;
+mod spelling;
 pub mod token;
 mod trickle;
 
@@ -41,6 +42,7 @@ pub use id::{HandleId, SessionId};
 pub use jsep::{Jsep, JsepKind, Svc};
 pub use request::{Refusal, Request, Verb};
 pub use serde_json::{Map, Value, json};
+pub use spelling::{JsonFormat, Spelling};
 pub use trickle::{Trickle, Trickled};
 
 /// A JSON object with its keys in the order they were written.

@@ -4,7 +4,7 @@
 //! answer of ours, or offer of ours, on; an offer the plugin refused has left nothing behind, so the next one is as good as
 //! a first one.
 
-use crate::handle::{Exchange, Life, Part, Queued, TheirOffer, Waiting, still_cleaning};
+use crate::handle::{Exchange, Handle, Life, Part, Queued, TheirOffer, Waiting, still_cleaning};
 use crate::machine::{Ask, Core};
 use crate::settings::limits;
 use crate::tasks::Later;
@@ -15,7 +15,6 @@ use portunus_plugin::{Description, JsepPlan, Message, Plan, RemoteJsep, Reply};
 use portunus_sdp::{
     Codec, LocalTransport, Negotiated, NegotiatedPayload, Payload, PlanMedia, RidOrder, Setup,
 };
-use serde_json::json;
 use std::sync::Arc;
 
 impl Core {
@@ -58,7 +57,7 @@ impl Core {
     /// Reads a description and takes it for the offer or answer of the exchange at hand.
     fn on_jsep(&mut self, id: HandleId, value: &Value) -> Result<RemoteJsep, ApiError> {
         let jsep = Jsep::parse(value)?;
-        if self.handles.get(&id).is_some_and(crate::handle::Handle::is_closing) {
+        if self.handles.get(&id).is_some_and(Handle::is_closing) {
             return Err(still_cleaning());
         }
         let mut description = Description::parse(&jsep.sdp)
@@ -129,6 +128,7 @@ impl Core {
         let negotiated = portunus_sdp::negotiate(answer, plan);
         handle.agreed.clone_from(&negotiated);
         handle.exchange = Exchange::Settled;
+        handle.story.begins(Some(&answer.transport().ufrag));
         let trickle = trickle || !handle.early.is_empty();
         let worker = handle.worker;
         self.media_command(MediaCommand::Negotiate(Box::new(Negotiation {
@@ -142,6 +142,7 @@ impl Core {
             affinity: None,
             worker,
         })));
+        self.remote_candidate_notices(id, answer);
         self.pass_on_early(id);
         Ok(renegotiation)
     }
@@ -177,14 +178,7 @@ impl Core {
         }
         let exchange = self.next_exchange;
         self.next_exchange += 1;
-        let media = match &offer {
-            Some((offer, _)) => {
-                let agreed = portunus_sdp::negotiate(offer, &jsep.plan);
-                handle.agreed.clone_from(&agreed);
-                agreed
-            }
-            None => proposed(&jsep.plan, &handle.agreed),
-        };
+        let media = agree(handle, offer.as_ref().map(|(offer, _)| &**offer), &jsep.plan);
         let deadline = self.now + limits::GATHERING;
         let negotiation = Negotiation {
             handle: id,
@@ -198,21 +192,26 @@ impl Core {
             worker: handle.worker,
         };
         let first_mid = jsep.plan.media.first().map(|m| m.mid.clone()).unwrap_or_default();
+        let ufrag = offer.as_ref().map(|(o, _)| o.transport().ufrag.as_str());
+        let begins = handle.story.begins(ufrag) || jsep.restart;
         handle.story.begun = handle.story.begun.or(Some(self.now));
         handle.life = Life::Present { up: handle.is_up(), first_mid };
         handle.exchange = match &offer {
             Some(_) => Exchange::Settled,
             None => Exchange::Ours(Box::new(jsep.plan.clone())),
         };
-        let answers = offer.is_some();
         handle.waiting.push_back(Waiting {
             transaction,
             data,
             part: Part::Wanted { exchange, deadline, plan: jsep },
         });
         self.deadlines.insert((deadline, id));
+        if begins {
+            self.gathering_notice(id);
+        }
         self.media_command(MediaCommand::Negotiate(Box::new(negotiation)));
-        if answers {
+        if let Some((offer, _)) = offer {
+            self.remote_candidate_notices(id, &offer);
             self.pass_on_early(id);
         }
     }
@@ -245,7 +244,7 @@ impl Core {
             // RFC 8842 section 5.3: also when the roles are settled, the answerer chooses.
             transport.setup = Setup::ActPass;
         }
-        let sdp = portunus_sdp::write(&plan.plan, &transport);
+        let (sdp, candidates) = (portunus_sdp::write(&plan.plan, &transport), transport.candidates);
         let jsep = LocalJsep { kind: plan.kind, sdp, e2ee: plan.e2ee };
         let kind = jsep.kind;
         let kept = self.settings.admin.then(|| jsep.sdp.clone().into_boxed_str());
@@ -254,6 +253,7 @@ impl Core {
         if kept.is_some() {
             handle.story.local = kept;
         }
+        self.candidate_notices(id, &candidates);
         self.jsep_notice(id, "local", kind, &told.unwrap_or_default());
         self.release(id);
     }
@@ -296,17 +296,14 @@ impl Core {
             story.remote = Some(jsep.sdp.as_str().into());
         }
     }
+}
 
-    fn jsep_notice(&mut self, id: HandleId, owner: &str, kind: JsepKind, sdp: &str) {
-        let session = self.handles.get(&id).map(|h| h.session);
-        self.notice(
-            8,
-            None,
-            session,
-            Some(id),
-            || json!({ "owner": owner, "jsep": { "type": kind.as_str(), "sdp": sdp } }),
-        );
-    }
+/// The m-lines that this description settles, or proposes.
+fn agree(handle: &mut Handle, offer: Option<&Description>, plan: &Plan) -> Vec<Negotiated> {
+    let Some(offer) = offer else { return proposed(plan, &handle.agreed) };
+    let agreed = portunus_sdp::negotiate(offer, plan);
+    handle.agreed.clone_from(&agreed);
+    agreed
 }
 
 fn unprocessable(renegotiation: bool) -> ApiError {

@@ -12,7 +12,6 @@ use portunus_api::{
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{Description, JsepPlan, MediaEvent, Plan};
 use portunus_sdp::Negotiated;
-use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,6 +60,8 @@ pub(crate) enum Life {
     Closing {
         /// When it counts as closed.
         deadline: Instant,
+        /// Why, if event handlers are still to be told.
+        reason: Option<Box<str>>,
     },
 }
 
@@ -155,9 +156,32 @@ pub(crate) struct Story {
     pub(crate) trickle: bool,
     pub(crate) all_trickles: bool,
     pub(crate) e2ee: bool,
+    /// What event handlers know of it.
+    pub(crate) told: Told,
+    /// The client's ICE user name fragment: another one is a restart.
+    pub(crate) remote_ufrag: Option<Box<str>>,
     /// The descriptions as they were sent last, if anybody can ask for them.
     pub(crate) local: Option<Box<str>>,
     pub(crate) remote: Option<Box<str>>,
+}
+
+impl Story {
+    /// A description with this user name fragment of the client's (none: an offer of ours) is on its way. Whether that begins
+    /// a PeerConnection, or begins its ICE anew.
+    pub(crate) fn begins(&mut self, ufrag: Option<&str>) -> bool {
+        let first = self.begun.is_none();
+        let Some(ufrag) = ufrag else { return first };
+        let before = self.remote_ufrag.replace(ufrag.into());
+        first || before.is_some_and(|before| *before != *ufrag)
+    }
+}
+
+/// What event handlers were told of a PeerConnection already.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) candidates: bool,
+    pub(crate) connecting: bool,
+    pub(crate) connected: bool,
 }
 
 impl Waiting {
@@ -300,7 +324,7 @@ impl Core {
         match handle.life {
             Life::Closing { .. } => {}
             Life::Present { .. } => {
-                handle.life = Life::Closing { deadline };
+                handle.life = Life::Closing { deadline, reason: None };
                 self.deadlines.insert((deadline, id));
                 self.media_command(MediaCommand::Hangup { handle: id, reason: reason.to_owned() });
                 self.tell_closed(id, reason);
@@ -342,20 +366,17 @@ impl Core {
         if let Some(json) = self.sender(id).map(|s| s.hangup(reason)) {
             self.plan([Step::Emit(Output::Event { session, json })]);
         }
-        self.notice(
-            16,
-            Some(6),
-            Some(session),
-            Some(id),
-            || json!({ "connection": "hangup", "reason": reason }),
-        );
+        self.hangup_notice(id, reason);
     }
 
     /// The old PeerConnection is closed: now come those who have waited for it.
     pub(crate) fn on_closed(&mut self, id: HandleId) {
         let Some(handle) = self.handles.get_mut(&id) else { return };
-        handle.life = Life::Absent;
+        let life = std::mem::replace(&mut handle.life, Life::Absent);
         let queue = std::mem::take(&mut handle.queue);
+        if let Life::Closing { reason: Some(reason), .. } = life {
+            self.hangup_notice(id, &reason);
+        }
         self.plan(queue.into_iter().map(|q| Step::Queued(id, Box::new(q))).collect::<Vec<_>>());
     }
 
@@ -400,18 +421,6 @@ impl Core {
         let handle = self.handles.get(&id)?;
         let opaque_id = handle.opaque_id.clone().filter(|_| self.settings.opaqueid_in_api);
         Some(reply::Sender { session: handle.session, handle: id, opaque_id })
-    }
-
-    fn handle_notice(&mut self, id: HandleId, session: SessionId, plugin: usize, name: &str) {
-        let package = self.package(plugin);
-        let opaque_id = self.handles.get(&id).and_then(|h| h.opaque_id.clone());
-        self.notice(2, None, Some(session), Some(id), || {
-            let mut event = json!({ "name": name, "plugin": package });
-            if let (Some(o), Some(opaque_id)) = (event.as_object_mut(), opaque_id) {
-                o.insert("opaque_id".into(), opaque_id.into());
-            }
-            event
-        });
     }
 }
 

@@ -135,14 +135,14 @@ impl Default for ServerInfo {
     }
 }
 
-/// The reply to `info`.
+/// The reply to `info`; without a transaction, what event handlers are told at the start.
 pub(crate) fn server_info(
     settings: &Settings,
     accepting: bool,
     plugins: &[Box<dyn Plugin>],
-    transaction: &str,
+    transaction: Option<&str>,
 ) -> Value {
-    let mut o = reply::envelope("server_info", 0, Some(transaction));
+    let mut o = reply::envelope("server_info", 0, transaction);
     general(&mut o, settings, accepting);
     network(&mut o, settings);
     let info = &settings.info;

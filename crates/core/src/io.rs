@@ -37,6 +37,8 @@ pub enum Input {
         client: Client,
         /// From where.
         address: IpAddr,
+        /// The number of the request or connection, as event handlers are told it.
+        origin: u64,
         /// The request.
         body: Value,
     },
@@ -198,6 +200,13 @@ pub enum Question {
     /// `query_transport`: the transport's `response`.
     Transport {
         /// `janus.transport.http`
+        package: String,
+        /// The request it is asked.
+        request: Object,
+    },
+    /// `query_eventhandler`: the handler's `response`.
+    EventHandler {
+        /// `janus.eventhandler.sampleevh`
         package: String,
         /// The request it is asked.
         request: Object,

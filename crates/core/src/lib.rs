@@ -28,6 +28,7 @@ mod info;
 mod io;
 mod machine;
 mod media;
+mod notices;
 mod plugins;
 mod questions;
 mod request;

@@ -3,7 +3,8 @@
 use crate::auth;
 use crate::guesses::Guesses;
 use crate::handle::{Handle, Queued};
-use crate::io::{Client, Input, Notice, Output, PollVerdict};
+use crate::info;
+use crate::io::{Client, Input, Output, PollVerdict};
 use crate::questions::Questions;
 use crate::session::Session;
 use crate::settings::{Settings, limits};
@@ -68,6 +69,8 @@ pub struct Core {
     pub(crate) started: Instant,
     pub(crate) watchdog: Instant,
     pub(crate) tick: Instant,
+    /// When event handlers are told of how much there is.
+    pub(crate) update: Instant,
     pub(crate) accepting: bool,
     /// The process ends: nothing makes it accept sessions again.
     pub(crate) ending: bool,
@@ -99,6 +102,8 @@ pub(crate) enum Step {
 pub(crate) struct Ask {
     pub(crate) key: u64,
     pub(crate) client: Client,
+    /// For event handlers.
+    pub(crate) origin: u64,
     pub(crate) request: Request,
 }
 
@@ -120,6 +125,7 @@ impl Core {
             started: now,
             watchdog: now + limits::WATCHDOG,
             tick: now + limits::TICK,
+            update: now + limits::UPDATE,
             accepting: true,
             ending: false,
             next_exchange: 1,
@@ -138,10 +144,10 @@ impl Core {
         self.now = self.now.max(now);
         self.unix = unix;
         match input {
-            Input::Request { key, client, address, body } => {
+            Input::Request { key, client, address, origin, body } => {
                 self.counters.requests += 1;
                 tracing::trace!(%address, key, "request");
-                self.on_request(key, client, body);
+                self.on_request((key, origin), client, body);
             }
             Input::AdminRequest { key, address, body } => {
                 self.counters.admin_requests += 1;
@@ -180,6 +186,16 @@ impl Core {
         self.counters
     }
 
+    /// What the server tells of itself, as in the reply to `info`.
+    pub fn server_info(&self) -> Value {
+        info::server_info(&self.settings, self.accepting, &self.plugins, None)
+    }
+
+    /// PeerConnections now that are up.
+    pub fn peer_connections(&self) -> usize {
+        self.handles.values().filter(|h| h.is_up()).count()
+    }
+
     /// Sessions now.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
@@ -216,22 +232,6 @@ impl Core {
 
     pub(crate) fn media_command(&mut self, command: MediaCommand) {
         self.outputs.push_back(Output::Media(command));
-    }
-
-    /// Tells event handlers, if there are any.
-    pub(crate) fn notice(
-        &mut self,
-        kind: u16,
-        subtype: Option<u8>,
-        session: Option<SessionId>,
-        handle: Option<HandleId>,
-        event: impl FnOnce() -> Value,
-    ) {
-        if self.settings.broadcast {
-            let opaque_id = handle.and_then(|h| self.handles.get(&h)).and_then(|h| h.opaque_id.clone());
-            let notice = Notice { kind, subtype, session, handle, opaque_id, event: event() };
-            self.outputs.push_back(Output::Notify(Box::new(notice)));
-        }
     }
 
     /// Puts steps behind those planned since the last one was begun, and before all older ones.

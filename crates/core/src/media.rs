@@ -6,7 +6,6 @@ use crate::machine::{Core, Step};
 use portunus_api::{HandleId, SessionId, Value};
 use portunus_plugin::MediaEvent;
 use portunus_sdp::Candidate;
-use serde_json::json;
 
 impl Core {
     pub(crate) fn on_media(&mut self, id: HandleId, event: MediaEvent) {
@@ -17,6 +16,7 @@ impl Core {
             (MediaEvent::Report { question, report }, _) => self.on_report(question, &report),
             (MediaEvent::Hangup { reason }, Life::Present { .. }) => self.peer_ended(id, &reason),
             (MediaEvent::Hangup { .. }, Life::Closing { .. }) => self.on_closed(id),
+            (MediaEvent::Stats(lines), _) => self.stats_notices(id, &lines),
             (_, Life::Closing { .. }) => {}
             (event, Life::Absent) => {
                 self.counters.illegal_transitions += 1;
@@ -36,26 +36,22 @@ impl Core {
                 let kind = kind.api_name();
                 let Some(sender) = self.sender(id) else { return };
                 self.emit(session, sender.media(mid, kind, *substream, *receiving, Some(*seconds)));
-                self.notice(32, Some(1), Some(session), Some(id), || {
-                    let mut e = json!({ "media": kind, "mid": mid, "receiving": receiving });
-                    if let (Some(substream), Some(o)) = (substream, e.as_object_mut()) {
-                        o.insert("substream".into(), (*substream).into());
-                    }
-                    e
-                });
+                self.receiving_notice(id, kind, mid, *substream, *receiving);
                 self.call(id, |p, cx| p.media(cx, id, &event));
             }
             MediaEvent::SlowLink { mid, kind, uplink, lost } => {
                 let kind = kind.api_name();
                 let Some(sender) = self.sender(id) else { return };
                 self.emit(session, sender.slowlink(mid, kind, *uplink, *lost));
-                self.notice(32, Some(2), Some(session), Some(id), || {
-                    let way = if *uplink { "uplink" } else { "downlink" };
-                    json!({ "mid": mid, "media": kind, "slow_link": way, "lost_lastsec": lost })
-                });
+                self.slow_link_notice(id, kind, mid, *uplink, *lost);
                 self.call(id, |p, cx| p.media(cx, id, &event));
             }
+            MediaEvent::Path(pair) => self.path_notices(id, pair),
+            MediaEvent::Handshake { done, retransmissions } => {
+                self.handshake_notice(id, *done, *retransmissions);
+            }
             MediaEvent::IceFailed => {
+                self.ice_notice(id, "failed");
                 if self.call(id, |p, cx| p.media(cx, id, &event)).is_some()
                     && let Some(sender) = self.sender(id)
                 {
@@ -79,7 +75,7 @@ impl Core {
             && let Some(sender) = self.sender(id)
         {
             self.emit(session, sender.webrtcup());
-            self.notice(16, Some(6), Some(session), Some(id), || json!({ "connection": "webrtcup" }));
+            self.up_notice(id);
         }
     }
 

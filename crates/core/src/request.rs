@@ -6,10 +6,10 @@ use crate::machine::{Ask, Core};
 use portunus_api::{ApiError, ErrorCode, HandleId, Request, SessionId, Value, Verb, reply};
 
 impl Core {
-    pub(crate) fn on_request(&mut self, key: u64, client: Client, body: Value) {
+    pub(crate) fn on_request(&mut self, (key, origin): (u64, u64), client: Client, body: Value) {
         match Request::parse(body) {
             Err(refusal) => self.reply(key, reply::error(refusal.session_id, None, &refusal.error)),
-            Ok(request) => self.dispatch(Ask { key, client, request }),
+            Ok(request) => self.dispatch(Ask { key, client, origin, request }),
         }
     }
 
@@ -42,7 +42,8 @@ impl Core {
         let transaction = &ask.request.transaction;
         match ask.request.verb {
             Verb::Info => {
-                let json = info::server_info(&self.settings, self.accepting, &self.plugins, transaction);
+                let json =
+                    info::server_info(&self.settings, self.accepting, &self.plugins, Some(transaction));
                 self.reply(ask.key, json);
                 Ok(())
             }

@@ -40,12 +40,12 @@ impl Core {
             Some(id) => id,
             None => self.free_session_id(),
         };
-        self.open_session(id, ask.client);
+        self.open_session(id, ask.client, ask.origin);
         self.reply(ask.key, reply::created(0, &ask.request.transaction, id.get()));
         Ok(())
     }
 
-    fn open_session(&mut self, id: SessionId, owner: Client) {
+    fn open_session(&mut self, id: SessionId, owner: Client, origin: u64) {
         let session =
             Session { owner, last_activity: self.now, timeout: None, gone: false, handles: BTreeSet::new() };
         self.sessions.insert(id, session);
@@ -53,7 +53,7 @@ impl Core {
         tracing::info!(session = %id, "session created");
         self.outputs.push_back(Output::SessionOpened { session: id, client: owner });
         self.notice(1, None, Some(id), None, || {
-            json!({ "name": "created", "transport": { "transport": owner.transport(), "id": client_name(owner) } })
+            json!({ "name": "created", "transport": { "transport": owner.transport(), "id": origin.to_string() } })
         });
     }
 
@@ -92,12 +92,19 @@ impl Core {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.disown(id, session.owner);
         tracing::info!(session = %id, handles = session.handles.len(), "session {why}");
+        // As in Janus the end of a session is told before that of its handles, but for a timeout.
+        let last = why == "timeout";
+        if !last {
+            self.notice(1, None, Some(id), None, || json!({ "name": why }));
+        }
         for handle in session.handles {
             self.detach_handle(handle);
         }
         self.run_steps();
         self.outputs.push_back(Output::SessionClosed { session: id });
-        self.notice(1, None, Some(id), None, || json!({ "name": why }));
+        if last {
+            self.notice(1, None, Some(id), None, || json!({ "name": why }));
+        }
     }
 
     /// A connection is closed: its sessions end, or wait to be claimed.
@@ -141,12 +148,5 @@ impl Core {
     pub(crate) fn expire_session(&mut self, id: SessionId) {
         self.plan([Step::Emit(Output::Event { session: id, json: reply::timeout(id) })]);
         self.close_session(id, "timeout");
-    }
-}
-
-fn client_name(client: Client) -> String {
-    match client {
-        Client::Connectionless => "http".to_owned(),
-        Client::Connection(n) => n.to_string(),
     }
 }

@@ -32,6 +32,10 @@ pub struct Settings {
     pub workers: usize,
     /// `broadcast`: somebody wants [`Output::Notify`](crate::Output::Notify); none is made otherwise.
     pub broadcast: bool,
+    /// `combine_media_stats`: the statistics of all media of a PeerConnection in one notice.
+    pub combine_media_stats: bool,
+    /// `stats_period`, seconds: told, not obeyed here.
+    pub stats_period: u32,
     /// Sessions at a time; one more is refused with 490.
     pub max_sessions: usize,
     /// Handles of one session; one more is refused with 461.
@@ -58,6 +62,8 @@ impl Default for Settings {
             allow_loop_indication: false,
             workers: 1,
             broadcast: false,
+            combine_media_stats: false,
+            stats_period: 1,
             max_sessions: 100_000,
             max_handles_per_session: 10_000,
             tuning: Tuning::default(),
@@ -111,6 +117,8 @@ pub mod limits {
 
     /// How often sessions are looked at for their timeout.
     pub const WATCHDOG: Duration = Duration::from_secs(2);
+    /// How often event handlers are told how much there is.
+    pub const UPDATE: Duration = Duration::from_secs(15);
     /// How often plugins are told the time.
     pub const TICK: Duration = Duration::from_secs(1);
     /// `trickle` requests kept for a handle whose offer or answer is not there yet; the oldest goes first.

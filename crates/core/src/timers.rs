@@ -22,6 +22,10 @@ impl Core {
                 self.call_plugin(plugin, |p, cx| p.tick(cx));
             }
         }
+        if self.now >= self.update {
+            self.update = self.now + limits::UPDATE;
+            self.update_notice();
+        }
         if self.now >= self.watchdog {
             self.watchdog = (self.watchdog + limits::WATCHDOG).max(self.now);
             for id in self.expired_sessions() {
@@ -42,7 +46,7 @@ impl Core {
 
     fn on_deadline(&mut self, id: HandleId) {
         let Some(handle) = self.handles.get(&id) else { return };
-        if let Life::Closing { deadline } = handle.life {
+        if let Life::Closing { deadline, .. } = handle.life {
             if deadline <= self.now {
                 self.counters.closing_timeouts += 1;
                 tracing::warn!(handle = %id, "the media engine did not close a PeerConnection in time");

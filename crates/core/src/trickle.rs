@@ -63,7 +63,10 @@ impl Core {
                 Trickled::Candidate { mid, mindex, text } => {
                     let first = mid.map_or(mindex == Some(0), |mid| mid == first_mid);
                     match Candidate::parse(&text) {
-                        Ok(candidate) if first => Some(candidate),
+                        Ok(candidate) if first => {
+                            self.remote_candidate_notice(id, &text);
+                            Some(candidate)
+                        }
                         Ok(_) => continue,
                         Err(error) => {
                             tracing::debug!(handle = %id, %error, "candidate ignored");

@@ -8,6 +8,7 @@ use portunus_plugin::report::{
     DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
 };
 use portunus_plugin::{MediaEvent, Object, Value, json};
+use portunus_sdp::MediaKind;
 use std::time::Duration;
 
 const UNAUTHORIZED: (u64, &str) = (403, "Unauthorized request (wrong or missing secret/token)");
@@ -519,6 +520,10 @@ fn report() -> PeerReport {
         estimate: None,
         lines: vec![LineReport {
             mid: "0".to_owned(),
+            mindex: 0,
+            kind: MediaKind::Audio,
+            codec: Some("opus"),
+            clock_rate: 48_000,
             nacks: false,
             nack_queue: Duration::from_millis(200),
             sources: vec![SourceReport { ssrc: Some(5), traffic, ..SourceReport::default() }],

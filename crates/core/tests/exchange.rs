@@ -446,23 +446,3 @@ fn a_panic_in_a_media_call_ends_that_handle() {
     assert_eq!(rig.take(), ["media forget 2", r#"event {"janus":"detached","session_id":1,"sender":2}"#]);
     assert_eq!((rig.core.handles(), rig.core.counters().plugin_panics), (0, 1));
 }
-
-#[test]
-fn event_handlers_see_every_description() {
-    let (mut rig, session, handle) = Rig::attached_with(Settings { broadcast: true, ..Settings::default() });
-    rig.message(session, handle, "answer", offer());
-    local(&mut rig, handle);
-    rig.media(handle, MediaEvent::Up);
-    rig.media(handle, hangup("DTLS alert"));
-    let heads: Vec<_> = rig
-        .take()
-        .into_iter()
-        .filter(|l| l.starts_with("notify"))
-        .map(|l| l.chars().take(60).collect::<String>())
-        .collect();
-    assert_eq!(heads.len(), 4, "{heads:?}");
-    assert!(heads[0].starts_with(r#"notify 8 None {"owner":"remote","jsep":{"type":"offer""#));
-    assert!(heads[1].starts_with(r#"notify 8 None {"owner":"local","jsep":{"type":"answer""#));
-    assert!(heads[2].starts_with(r#"notify 16 Some(6) {"connection":"webrtcup"}"#));
-    assert!(heads[3].starts_with(r#"notify 16 Some(6) {"connection":"hangup","reason"#));
-}

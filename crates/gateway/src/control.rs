@@ -7,9 +7,10 @@ use crate::logging::{self, LogControl};
 use crate::questions::{Answer, Questions};
 use crate::store::{Done, Store};
 use crate::wiring;
-use portunus_core::{Client, Core, Input, Output, PollVerdict, Question};
+use portunus_core::{Client, Core, Input, Notice, Output, PollVerdict, Question};
 use portunus_media::Engine;
 use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
+use portunus_telemetry::events::{Event, EventType, Handlers};
 use portunus_transport::{Inbound, Mailboxes, Queries, Reply, Side};
 use slab::Slab;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(crate) struct Control {
 pub(crate) fn spawn(
     core: Core,
     engine: Engine,
-    (mailboxes, queries): (Mailboxes, Queries),
+    (mailboxes, queries, handlers): (Mailboxes, Queries, Handlers),
     (store, done): (Store, mpsc::Receiver<Done>),
     log: LogControl,
     asked: mpsc::Receiver<Inbound>,
@@ -46,7 +47,18 @@ pub(crate) fn spawn(
     let (end, ending) = oneshot::channel();
     let (questions, answered) = Questions::new();
     let slow = Arc::new(Semaphore::new(SLOW_REPLIES));
-    let owner = Owner { core, engine, mailboxes, queries, store, questions, log, slow, waiting: Slab::new() };
+    let owner = Owner {
+        core,
+        engine,
+        mailboxes,
+        queries,
+        handlers,
+        store,
+        questions,
+        log,
+        slow,
+        waiting: Slab::new(),
+    };
     let heard = Heard { asked, media: heard, done, answered };
     Control { task: tokio::spawn(owner.run(heard, closing, ending)), close: Some(close), end }
 }
@@ -72,6 +84,7 @@ struct Owner {
     engine: Engine,
     mailboxes: Mailboxes,
     queries: Queries,
+    handlers: Handlers,
     store: Store,
     questions: Questions,
     log: LogControl,
@@ -133,9 +146,9 @@ impl Owner {
     /// What a transport's word means to the core.
     fn input(&mut self, inbound: Inbound) -> Option<Input> {
         match inbound {
-            Inbound::Request { client, side: Side::Janus, address, body, reply } => {
+            Inbound::Request { client, side: Side::Janus, address, origin, body, reply } => {
                 let key = key_of(self.waiting.insert(Asker::Request(reply)));
-                Some(Input::Request { key, client: client_of(client), address, body })
+                Some(Input::Request { key, client: client_of(client), address, origin, body })
             }
             Inbound::Request { side: Side::Admin, address, body, reply, .. } => {
                 let key = key_of(self.waiting.insert(Asker::Request(reply)));
@@ -171,14 +184,15 @@ impl Owner {
             }
             Output::Ask { question, what } => match what {
                 Question::Loops => {
-                    self.questions.answer(question, loops(self.engine.loads()));
+                    self.questions.answer(question, Some(loops(self.engine.loads())));
                 }
                 Question::Transport { package, request } => {
-                    // The core asks only transports that are there.
-                    if let Some(response) = self.queries.answer(&package, &request) {
-                        let answer = Object::from_iter([("response".to_owned(), response)]);
-                        self.questions.answer(question, answer);
-                    }
+                    let response = self.queries.answer(&package, &request);
+                    self.questions.answer(question, response.map(response_of));
+                }
+                Question::EventHandler { package, request } => {
+                    let response = self.handlers.answer(&package, &request);
+                    self.questions.answer(question, response.map(response_of));
                 }
                 what => self.questions.ask(question, what),
             },
@@ -199,8 +213,7 @@ impl Owner {
             Output::SessionClosed { session } => self.mailboxes.close(session),
             Output::Media(command) => self.engine.send(command),
             Output::Task { plugin, ticket, task } => self.store.begin(plugin, ticket, task),
-            // There are no event handlers yet, and without `broadcast` the core makes no notices.
-            Output::Notify(notice) => tracing::trace!(?notice, "notice"),
+            Output::Notify(notice) => self.handlers.tell(event_of(*notice)),
         }
     }
 
@@ -216,6 +229,23 @@ impl Owner {
 
     fn asker(&mut self, key: u64) -> Option<Asker> {
         usize::try_from(key).ok().and_then(|key| self.waiting.try_remove(key))
+    }
+}
+
+fn response_of(response: Value) -> Object {
+    Object::from_iter([("response".to_owned(), response)])
+}
+
+fn event_of(notice: Notice) -> Event {
+    let Notice { kind, subtype, session, handle, opaque_id, event } = notice;
+    Event {
+        // The core knows no other types.
+        kind: EventType::from_number(kind).unwrap_or(EventType::Core),
+        subtype,
+        session: session.map(|id| id.get()),
+        handle: handle.map(|id| id.get()),
+        opaque_id,
+        body: event,
     }
 }
 

@@ -18,6 +18,8 @@ use crate::settings::{Disk, Settings};
 use crate::signals::Signals;
 use anyhow::Context;
 use portunus_core::Core;
+use portunus_plugin::json;
+use portunus_telemetry::events::{Event, EventType, Handlers};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -62,6 +64,7 @@ fn run(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
 /// From the first port to the last signal.
 async fn serve(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::catch()?;
+    let handlers = Handlers::start(settings.handlers.clone(), &settings.general.server_name);
     let (media_events, heard) = mpsc::channel(control::MEDIA_EVENTS);
     let engine = wiring::start_engine(settings, media_events).context("cannot start the media engine")?;
     let core = Core::new(
@@ -70,21 +73,36 @@ async fn serve(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
         wiring::random(),
         Instant::now(),
     );
-    let transport = wiring::transport(settings)?;
+    handlers.tell(Event::of(
+        EventType::Core,
+        Some(1),
+        json!({ "status": "started", "info": core.server_info() }),
+    ));
+    let transport = wiring::transport(settings, wiring::observer(settings, &handlers))?;
     let mailboxes = portunus_transport::Mailboxes::new(transport.limits.clone());
     let queries = portunus_transport::Queries::new(&transport, mailboxes.counters().clone());
     let (requests, asked) = mpsc::channel(control::REQUESTS);
     let media_addresses = engine.local_addresses().to_vec();
     let store = store::Store::new(settings.general.configs_folder.clone());
-    let mut control = control::spawn(core, engine, (mailboxes.clone(), queries), store, log, asked, heard);
+    let mut control = control::spawn(
+        core,
+        engine,
+        (mailboxes.clone(), queries, handlers.clone()),
+        store,
+        log,
+        asked,
+        heard,
+    );
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
     announce::ready(settings, &running, &media_addresses);
 
-    signals.stop(|| running.reload_certificates()).await;
+    let signal = signals.stop(|| running.reload_certificates()).await;
+    handlers.tell(Event::of(EventType::Core, Some(2), json!({ "status": "shutdown", "signum": signal })));
     say("Stopping server, please wait...");
     control.close_sessions();
     running.shutdown(DRAIN).await;
     let engine = control.end().await.context("the control task failed")?;
     tokio::task::spawn_blocking(move || engine.shutdown(DRAIN)).await?;
+    handlers.finish(DRAIN).await;
     Ok(())
 }

@@ -40,8 +40,8 @@ impl Questions {
     }
 
     /// Answers at once. Without room the core gives the question up in time.
-    pub(crate) fn answer(&self, question: u64, answer: Object) {
-        let _ = self.answers.try_send((question, Some(answer)));
+    pub(crate) fn answer(&self, question: u64, answer: Option<Object>) {
+        let _ = self.answers.try_send((question, answer));
     }
 }
 
@@ -58,7 +58,7 @@ async fn find_out(what: Question) -> Option<Object> {
             vec![("public_ip", json!(mapped.ip().to_string())), ("public_port", json!(mapped.port()))]
         }
         // Answered by who owns it.
-        Question::Transport { .. } | Question::Loops => return None,
+        Question::Transport { .. } | Question::EventHandler { .. } | Question::Loops => return None,
     };
     let elapsed = Value::from(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
     let members = members.into_iter().chain([("elapsed", elapsed)]);

@@ -20,23 +20,24 @@ impl Signals {
         })
     }
 
-    /// Returns at the first signal to stop, and counts the next ones in the background. Until then SIGHUP calls
+    /// Returns the number of the first signal to stop, and counts the next ones in the background. Until then SIGHUP calls
     /// `reload`, whose problems are logged.
-    pub(crate) async fn stop<E: std::fmt::Display>(&mut self, reload: impl Fn() -> Vec<E>) {
-        loop {
+    pub(crate) async fn stop<E: std::fmt::Display>(&mut self, reload: impl Fn() -> Vec<E>) -> i32 {
+        let signal = loop {
             tokio::select! {
-                _ = self.interrupt.recv() => break,
-                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break SignalKind::interrupt(),
+                _ = self.terminate.recv() => break SignalKind::terminate(),
                 _ = self.hangup.recv() => {
                     let problems = reload();
                     tracing::info!(problems = problems.len(), "certificates read again");
                     problems.iter().for_each(|problem| tracing::error!(%problem, "a certificate stays as it was"));
                 }
             }
-        }
+        };
         if let Ok(impatient) = Self::catch() {
             tokio::spawn(impatient.count());
         }
+        signal.as_raw_value()
     }
 
     async fn count(mut self) {

@@ -10,6 +10,7 @@ use portunus_media::{Certificate, Engine};
 use portunus_plugin::{HandleId, MediaEvent, Plugin};
 use portunus_plugin_echotest::EchoTest;
 use portunus_plugin_videoroom::VideoRoom;
+use portunus_telemetry::events::{Backend, Event, EventType, Handler, Handlers};
 use portunus_transport as transport;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -95,6 +96,8 @@ fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
     wanted.no_media_timer = media.no_media_timer;
     wanted.slow_link_threshold = media.slowlink_threshold;
     wanted.twcc_period = media.twcc_period;
+    wanted.narrate = !settings.handlers.is_empty();
+    wanted.stats_period = settings.events.stats_period;
     // The DSCP is the upper six bits of the TOS byte.
     wanted.tos = media.dscp.map(|dscp| dscp << 2);
     Ok(wanted)
@@ -137,8 +140,9 @@ pub(crate) fn core(settings: &Settings, engine: &Engine) -> portunus_core::Setti
         opaqueid_in_api: general.opaqueid_in_api,
         allow_loop_indication: general.allow_loop_indication,
         workers: engine.workers(),
-        // No event handler is built that could take notices.
-        broadcast: false,
+        broadcast: !settings.handlers.is_empty(),
+        combine_media_stats: settings.events.combine_media_stats,
+        stats_period: settings.events.stats_period,
         max_sessions: portunus.max_sessions,
         max_handles_per_session: portunus.max_handles_per_session,
         tuning: tuning(settings),
@@ -198,19 +202,33 @@ fn info(settings: &Settings, engine: &Engine) -> ServerInfo {
         static_event_loops: u32::try_from(general.event_loops).unwrap_or(u32::MAX),
         dependencies: (!general.hide_dependencies).then(Vec::new),
         transports: transports(settings),
+        events: settings.handlers.iter().map(event_handler).collect(),
         ..ServerInfo::default()
     }
 }
 
-fn transports(settings: &Settings) -> Vec<ModuleInfo> {
-    let module = |package: &str, name: &str, description: &str, version: u32| ModuleInfo {
+fn module(package: &str, name: &str, description: &str, version: u32) -> ModuleInfo {
+    ModuleInfo {
         package: package.to_owned(),
         name: name.to_owned(),
         author: "The Portunus authors".to_owned(),
         description: description.to_owned(),
         version_string: format!("0.0.{version}"),
         version,
+    }
+}
+
+fn event_handler(handler: &Handler) -> ModuleInfo {
+    let (name, description) = match &handler.backend {
+        Backend::Http(_) => ("JANUS SampleEventHandler plugin", "Events by HTTP POST."),
+        Backend::WebSocket(_) => ("JANUS WebSocketsEventHandler plugin", "Events over a WebSocket."),
+        Backend::Gelf(_) => ("JANUS GelfEventHandler plugin", "Events to a Graylog server."),
+        Backend::Mqtt(_) => ("JANUS MQTTEventHandler plugin", "Events to an MQTT broker."),
     };
+    module(handler.backend.package(), name, description, 1)
+}
+
+fn transports(settings: &Settings) -> Vec<ModuleInfo> {
     let http = (settings.http.api.is_on() || settings.http.admin.is_on()).then(|| {
         let name = "JANUS REST (HTTP/HTTPS) transport plugin";
         module("janus.transport.http", name, "The Janus API over HTTP with long polls.", 2)
@@ -266,11 +284,14 @@ pub(crate) fn random() -> Random {
 ///
 /// # Errors
 /// An interface that is not there.
-pub(crate) fn transport(settings: &Settings) -> anyhow::Result<transport::Settings> {
+pub(crate) fn transport(
+    settings: &Settings,
+    observer: transport::Observer,
+) -> anyhow::Result<transport::Settings> {
     let portunus = &settings.portunus;
     // One spelling for both APIs of a transport, as in its file.
-    let of_http = format(settings.http.json).into();
-    let of_websockets = format(settings.websockets.json).into();
+    let of_http = settings.http.json.into();
+    let of_websockets = settings.websockets.json.into();
     let admin_http = http(settings, &settings.http.admin, &of_http)?;
     Ok(transport::Settings {
         http: http(settings, &settings.http.api, &of_http)?,
@@ -278,6 +299,7 @@ pub(crate) fn transport(settings: &Settings) -> anyhow::Result<transport::Settin
         admin_http: admin_http.map(|http| open_to_pages(http, settings)),
         admin_websockets: websockets(settings, &settings.websockets.admin, &of_websockets)?,
         demos: demos(settings),
+        observer,
         limits: transport::Limits {
             body: portunus.max_body_bytes,
             message: portunus.max_body_bytes,
@@ -285,6 +307,17 @@ pub(crate) fn transport(settings: &Settings) -> anyhow::Result<transport::Settin
             ..transport::Limits::default()
         },
         times: transport::Times { head: portunus.header_timeout, ..transport::Times::default() },
+    })
+}
+
+/// Tells event handlers of requests and connections.
+pub(crate) fn observer(settings: &Settings, handlers: &Handlers) -> transport::Observer {
+    if handlers.is_empty() {
+        return transport::Observer::default();
+    }
+    let handlers = handlers.clone();
+    transport::Observer::new(settings.http.events, settings.websockets.events, move |body| {
+        handlers.tell(Event::of(EventType::Transport, None, body));
     })
 }
 
@@ -368,14 +401,6 @@ fn address_of(interface: &str) -> anyhow::Result<IpAddr> {
     found.first().copied().with_context(|| format!("interface `{name}` is not there or has no address"))
 }
 
-fn format(format: settings::JsonFormat) -> transport::JsonFormat {
-    match format {
-        settings::JsonFormat::Indented => transport::JsonFormat::Indented,
-        settings::JsonFormat::Plain => transport::JsonFormat::Plain,
-        settings::JsonFormat::Compact => transport::JsonFormat::Compact,
-    }
-}
-
 fn cors(cors: &settings::Cors) -> transport::Cors {
     transport::Cors { allow_origin: cors.allow_origin.clone(), enforce: cors.enforce }
 }
@@ -415,7 +440,7 @@ mod tests {
 
     #[test]
     fn without_files_both_transports_listen_on_all_addresses() {
-        let wanted = transport(&settings(&[])).unwrap();
+        let wanted = transport(&settings(&[]), transport::Observer::default()).unwrap();
         let (http, ws) = (wanted.http.unwrap(), wanted.websockets.unwrap());
         assert_eq!(http.addresses, ["[::]:8088".parse::<SocketAddr>().unwrap()]);
         assert_eq!(ws.addresses, ["[::]:8188".parse::<SocketAddr>().unwrap()]);
@@ -428,7 +453,7 @@ mod tests {
         let on = [("PORTUNUS_HTTP_ADMIN_HTTP", "true"), ("PORTUNUS_WEBSOCKETS_ADMIN_WS", "true")];
         for (secret, origin) in [("own secret", Some("*")), ("", None)] {
             let variables = [on[0], on[1], ("PORTUNUS_GENERAL_ADMIN_SECRET", secret)];
-            let wanted = transport(&settings(&variables)).unwrap();
+            let wanted = transport(&settings(&variables), transport::Observer::default()).unwrap();
             let admin = wanted.admin_http.unwrap();
             assert_eq!(admin.cors.allow_origin.as_deref(), origin);
             assert_eq!(admin.addresses[0].port(), 7088);
@@ -444,7 +469,8 @@ mod tests {
             (("PORTUNUS_HTTP_INTERFACE", "no-such-interface"), None),
         ];
         for (variable, address) in table {
-            let found = transport(&settings(&[variable])).map(|t| t.http.unwrap().addresses);
+            let found = transport(&settings(&[variable]), transport::Observer::default())
+                .map(|t| t.http.unwrap().addresses);
             match address {
                 Some(address) => assert_eq!(found.unwrap(), [address.parse::<SocketAddr>().unwrap()]),
                 None => assert!(found.is_err(), "{variable:?}"),

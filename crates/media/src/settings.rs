@@ -68,6 +68,10 @@ pub struct Settings {
     pub twcc_period: Duration,
     /// DSCP of media packets, as a TOS byte.
     pub tos: Option<u8>,
+    /// Tell of paths, handshakes and statistics, too: for event handlers.
+    pub narrate: bool,
+    /// Seconds between statistics; 0 for none.
+    pub stats_period: u32,
 }
 
 /// The settings that can be changed while the engine runs; see [`Settings`].
@@ -125,6 +129,8 @@ impl Settings {
             slow_link_threshold: 0,
             twcc_period: Duration::from_millis(200),
             tos: None,
+            narrate: false,
+            stats_period: 1,
         }
     }
 }

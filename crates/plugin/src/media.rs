@@ -4,7 +4,7 @@
 //! for the other.
 
 use crate::HandleId;
-use crate::report::PeerReport;
+use crate::report::{LineReport, PeerReport, SelectedPair};
 use portunus_sdp::{Candidate, LocalTransport, MediaKind, Negotiated, RemoteTransport};
 use std::time::Duration;
 
@@ -263,6 +263,17 @@ pub enum MediaEvent {
     DataReady,
     /// A data channel message of the client.
     Data(DataMessage),
+    /// Packets go this way from now on. This and the next two only if the engine was asked to narrate.
+    Path(Box<SelectedPair>),
+    /// A DTLS handshake began, or is done: then [`MediaEvent::Up`] follows.
+    Handshake {
+        /// It is done.
+        done: bool,
+        /// Flights of ours that were repeated.
+        retransmissions: u32,
+    },
+    /// Statistics: from time to time while the peer is up, and before it ends.
+    Stats(Vec<LineReport>),
     /// What is known of a peer.
     Report {
         /// From [`MediaCommand::Report`].

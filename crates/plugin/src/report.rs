@@ -2,7 +2,7 @@
 //!
 //! What was agreed on in descriptions (codecs, directions, extensions) is not repeated here: the control task knows it.
 
-use portunus_sdp::Candidate;
+use portunus_sdp::{Candidate, MediaKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,14 @@ pub struct DtlsReport {
 pub struct LineReport {
     /// Its mid.
     pub mid: String,
+    /// Its place among the m-lines.
+    pub mindex: u16,
+    /// Audio, video or data.
+    pub kind: MediaKind,
+    /// Its codec, as in SDP, lower case.
+    pub codec: Option<&'static str>,
+    /// Of the codec; 1 without one.
+    pub clock_rate: u32,
     /// Lost packets are asked for again.
     pub nacks: bool,
     /// How long sent packets are kept.

@@ -289,7 +289,7 @@ impl World {
         self.keys.insert(key, (line, transaction));
         self.asking = line;
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.input(Input::Request { key, client, address, body });
+        self.input(Input::Request { key, client, address, origin: key, body });
     }
 
     fn input(&mut self, input: Input) {

@@ -22,6 +22,7 @@ mod http;
 mod json;
 mod listener;
 mod mailbox;
+mod observer;
 mod queries;
 mod seam;
 mod settings;
@@ -33,6 +34,7 @@ pub use error::Error;
 pub use json::{JsonFormat, Spelling, Syntax, parse, parse_all};
 pub use listener::{Listening, Protocol, Running, start};
 pub use mailbox::Mailboxes;
+pub use observer::Observer;
 pub use queries::Queries;
 pub use seam::{Client, Inbound, PollVerdict, Reply, Side};
 pub use settings::{

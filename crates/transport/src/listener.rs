@@ -6,9 +6,9 @@ use crate::counters::Counter;
 use crate::http::{Demos, HttpApi};
 use crate::tls::{self, CertificateSlot};
 use crate::websocket::SocketApi;
-use crate::{CertificateFiles, Counters, Error, Inbound, Limits, Mailboxes, Settings, Side, Times};
+use crate::{CertificateFiles, Counters, Error, Inbound, Limits, Mailboxes, Observer, Settings, Side, Times};
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Mailboxes,
     limits: Limits,
     times: Arc<Times>,
+    observer: Observer,
     allowance: Arc<Allowance>,
     stage: watch::Receiver<Stage>,
 }
@@ -43,6 +44,10 @@ impl Shared {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.observer
     }
 
     pub(crate) fn times(&self) -> &Times {
@@ -153,6 +158,7 @@ pub async fn start(
         limits: settings.limits.clone(),
         allowance: Arc::new(Allowance::new(times.clone(), &settings.limits)),
         times,
+        observer: settings.observer.clone(),
         stage: stage_seen,
     });
     let running =
@@ -351,22 +357,22 @@ impl Front {
             let _alive = (alive, gauge);
             let pulse = ticket.pulse().clone();
             tokio::select! {
-                () = self.serve(socket, address, tls, ticket) => {}
+                () = self.serve(socket, peer, tls, ticket) => {}
                 () = pulse.evicted() => {}
                 () = self.shared.over() => {}
             }
         });
     }
 
-    async fn serve(&self, socket: TcpStream, address: IpAddr, tls: Option<TlsAcceptor>, ticket: Ticket) {
+    async fn serve(&self, socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, ticket: Ticket) {
         // Each stage stands on the heap by itself: an idle connection costs what its own stage needs, not what the
         // largest does.
-        let Some(tls) = tls else { return Box::pin(self.speak(socket, address, &ticket)).await };
+        let Some(tls) = tls else { return Box::pin(self.speak(socket, peer, &ticket)).await };
         match Box::pin(watched(ticket.pulse(), tls.accept(socket))).await {
-            Some(Ok(socket)) => Box::pin(self.speak(socket, address, &ticket)).await,
+            Some(Ok(socket)) => Box::pin(self.speak(socket, peer, &ticket)).await,
             Some(Err(e)) => {
                 self.shared.counters().tls_failures.up();
-                tracing::debug!(%address, error = %e, "TLS handshake failed");
+                tracing::debug!(%peer, error = %e, "TLS handshake failed");
             }
             None => {
                 self.shared.counters().tls_failures.up();
@@ -375,7 +381,7 @@ impl Front {
         }
     }
 
-    async fn speak<T>(&self, socket: T, address: IpAddr, ticket: &Ticket)
+    async fn speak<T>(&self, socket: T, peer: SocketAddr, ticket: &Ticket)
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -383,8 +389,8 @@ impl Front {
         let stream = Stream::new(socket, pulse.clone(), self.shared.limits.read_rate);
         pulse.on_idle();
         match &self.api {
-            Api::Http(api) => Box::pin(api.speak(stream, address, pulse)).await,
-            Api::WebSockets(api) => Box::pin(api.speak(stream, address, pulse)).await,
+            Api::Http(api) => Box::pin(api.speak(stream, peer, pulse)).await,
+            Api::WebSockets(api) => Box::pin(api.speak(stream, peer.ip().to_canonical(), pulse)).await,
         }
     }
 }

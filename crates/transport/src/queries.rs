@@ -1,6 +1,6 @@
 //! What operators may ask a transport, and change of it, through the Admin API (`query_transport`).
 
-use crate::{Counter, Counters, JsonFormat, Settings, Spelling};
+use crate::{Counter, Counters, JsonFormat, Observer, Settings, Spelling};
 use portunus_api::{FieldError, Kind, Object, Value, json, optional, require};
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ pub struct Queries {
     /// The HTTP listeners that were asked for, as Janus names them.
     listeners: Vec<Listener>,
     counters: Arc<Counters>,
+    observer: Observer,
 }
 
 impl Queries {
@@ -43,6 +44,7 @@ impl Queries {
             websockets: websockets.into_iter().flatten().next().map(|s| s.format.clone()),
             listeners,
             counters,
+            observer: settings.observer.clone(),
         }
     }
 
@@ -60,7 +62,7 @@ impl Queries {
         };
         let mut response = Object::from_iter([("result".to_owned(), json!(200))]);
         match verb {
-            "configure" => return Some(configure(spelling, request, response)),
+            "configure" => return Some(self.configure(package, spelling, request, response)),
             "connections" if package == HTTP => {
                 let count =
                     |(name, counter): &Listener| ((*name).to_owned(), json!(counter(&self.counters).get()));
@@ -77,31 +79,46 @@ impl Queries {
         }
         Some(response.into())
     }
+
+    fn configure(&self, package: &str, spelling: &Spelling, request: &Object, response: Object) -> Value {
+        let (events, response) = configure(spelling, request, response, self.observer.is_there());
+        if let Some(events) = events {
+            self.observer.set(package, events);
+        }
+        response
+    }
 }
 
-fn configure(spelling: &Spelling, request: &Object, mut response: Object) -> Value {
+/// What is to become of the events, and the response. As in Janus events that are not spoken of are switched off.
+fn configure(
+    spelling: &Spelling,
+    request: &Object,
+    mut response: Object,
+    handlers: bool,
+) -> (Option<bool>, Value) {
     let wanted = optional(request, "events", Kind::Boolean)
         .and_then(|events| Ok((events, optional(request, "json", Kind::String)?)))
         .and_then(|(events, json)| optional(request, "logging", Kind::String).map(|_| (events, json)));
     let (events, json) = match wanted {
         Ok(wanted) => wanted,
-        Err(error) => return refusal(response, &error),
+        Err(error) => return (None, refusal(response, &error)),
     };
+    let events = events.and_then(Value::as_bool).unwrap_or(false);
     let mut notes = Vec::new();
-    if events.and_then(Value::as_bool) == Some(true) {
+    if events && !handlers {
         notes.push("Event handlers disabled at the core level");
     }
     match json.and_then(Value::as_str) {
         None => {}
-        Some("indented") => spelling.set(JsonFormat::Indented),
-        Some("plain") => spelling.set(JsonFormat::Plain),
-        Some("compact") => spelling.set(JsonFormat::Compact),
-        Some(_) => notes.push("Ignored unsupported indentation format"),
+        Some(name) => match JsonFormat::from_name(name) {
+            Some(format) => spelling.set(format),
+            None => notes.push("Ignored unsupported indentation format"),
+        },
     }
     if !notes.is_empty() {
         response.insert("notes".into(), json!(notes));
     }
-    response.into()
+    (Some(events), response.into())
 }
 
 fn refusal(mut response: Object, error: &FieldError) -> Value {

@@ -37,6 +37,8 @@ pub enum Inbound {
         side: Side,
         /// The address of the other end of the TCP connection.
         address: IpAddr,
+        /// The number of the request (HTTP) or connection, as event handlers are told it.
+        origin: u64,
         /// Over HTTP a JSON object with the `session_id` and `handle_id` of the path merged in; over WebSockets
         /// any object or array.
         body: Value,

@@ -1,6 +1,6 @@
 //! Everything that can be set, as plain data with Janus' defaults.
 
-use crate::Spelling;
+use crate::{Observer, Spelling};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub struct Settings {
     pub admin_websockets: Option<WebSocketSettings>,
     /// What is served below `/demos/` on the HTTP listeners of the Janus API; nothing when empty.
     pub demos: Vec<Demo>,
+    /// Who is told of requests and connections.
+    pub observer: Observer,
     /// Sizes and counts.
     pub limits: Limits,
     /// Waits and deadlines.

@@ -29,7 +29,7 @@ impl Core {
             }
         };
         // Administrators have no sessions: whose request it is plays no role.
-        let ask = Ask { key, client: crate::Client::Connectionless, request };
+        let ask = Ask { key, client: crate::Client::Connectionless, origin: 0, request };
         let verb = AdminVerb::from_word(&ask.request.word);
         let at_root = ask.request.session_id == 0 && ask.request.handle_id.unwrap_or(0) == 0;
         let open_to_all = at_root && matches!(verb, AdminVerb::Info | AdminVerb::Ping);
@@ -88,7 +88,8 @@ impl Core {
         match verb {
             AdminVerb::Info => {
                 let transaction = &ask.request.transaction;
-                let json = info::server_info(&self.settings, self.accepting, &self.plugins, transaction);
+                let json =
+                    info::server_info(&self.settings, self.accepting, &self.plugins, Some(transaction));
                 self.reply(ask.key, json);
                 Ok(())
             }

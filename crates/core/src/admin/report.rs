@@ -3,9 +3,10 @@
 use super::handle::put;
 use crate::handle::Handle;
 use crate::machine::Core;
+use crate::notices::{bare, pair_text};
 use portunus_api::{Object, Value};
 use portunus_plugin::report::{
-    DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
+    DtlsReport, IceReport, LineReport, PeerReport, SinkReport, SourceReport, Traffic,
 };
 use portunus_sdp::{MediaKind, Negotiated};
 use serde_json::json;
@@ -49,7 +50,7 @@ impl Core {
         if let Some(at) = ice.connected {
             put(&mut o, "connected", self.micros(at));
         }
-        let local: Vec<_> = ice.local.iter().map(ToString::to_string).collect();
+        let local: Vec<_> = ice.local.iter().map(|c| bare(&c.to_string())).collect();
         put(&mut o, "local-candidates", local);
         if !ice.remote.is_empty() {
             put(&mut o, "remote-candidates", ice.remote.clone());
@@ -86,11 +87,6 @@ impl Core {
         put(&mut o, "stats", json!({ "in": plain(received), "out": plain(sent) }));
         o
     }
-}
-
-fn pair_text(pair: &SelectedPair) -> String {
-    let SelectedPair { local, remote, remote_kind, transport } = pair;
-    format!("{local} [host,{transport}] <-> {remote} [{remote_kind},{transport}]")
 }
 
 fn medium(agreed: &Negotiated, report: &PeerReport) -> Value {

@@ -181,11 +181,14 @@ impl Core {
                 let what = Question::Transport { package, request };
                 self.question(ask, what, "Transport plugin doesn't support queries")
             }
-            // None is built.
             AdminVerb::QueryEventHandler => {
-                text("handler")?;
-                request_of(ask)?;
-                Err(ApiError::new(ErrorCode::PluginNotFound, "Invalid event handler"))
+                let package = text("handler")?;
+                let request = request_of(ask)?;
+                if !self.settings.info.events.iter().any(|e| e.package == package) {
+                    return Err(ApiError::new(ErrorCode::PluginNotFound, "Invalid event handler"));
+                }
+                let what = Question::EventHandler { package, request };
+                self.question(ask, what, "Plugin doesn't support queries")
             }
             _ => {
                 text("logger")?;

@@ -291,7 +291,7 @@ impl Rig {
     pub fn input_request(&mut self, client: Client, body: Value) {
         self.keys += 1;
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.input(Input::Request { key: self.keys, client, address, body });
+        self.input(Input::Request { key: self.keys, client, address, origin: 5, body });
     }
 
     /// A request of the Admin API and the one reply to it.

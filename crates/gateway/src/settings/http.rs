@@ -23,6 +23,8 @@ pub(crate) struct HttpSettings {
     pub(crate) cors: Cors,
     /// Certificate of the TLS listeners.
     pub(crate) certificate: Option<CertificateFiles>,
+    /// Event handlers are told of its requests.
+    pub(crate) events: bool,
     /// Connections at a time (`mhd_connection_limit`, else `portunus.max_connections`).
     pub(crate) connections: usize,
 }
@@ -58,6 +60,7 @@ pub(super) fn read(document: &Document, portunus: &Portunus, problems: &mut Vec<
     let default = portunus.max_connections.unwrap_or(CONNECTIONS);
     let settings = HttpSettings {
         json: listener::json(&mut general),
+        events: general.get_bool("events", true),
         api: HttpApi {
             plain: listener::listener(&mut general, &PLAIN),
             secure: listener::secure_listener(&mut general, &SECURE, certificate.as_ref()),

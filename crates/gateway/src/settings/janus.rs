@@ -192,8 +192,11 @@ pub(crate) struct Events {
     /// Event handlers to leave out.
     pub(crate) disable: Disabled,
     /// Events are made.
-    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) broadcast: bool,
+    /// The statistics of all media of a PeerConnection in one event.
+    pub(crate) combine_media_stats: bool,
+    /// Seconds between statistics; 0 for none.
+    pub(crate) stats_period: u32,
 }
 
 /// Reads the document, into which environment and options have been laid.
@@ -309,6 +312,8 @@ fn read_events(reader: &Reader<'_>) -> Events {
     Events {
         disable: Disabled(s.get_list("disable").unwrap_or_default()),
         broadcast: s.get_bool("broadcast", false),
+        combine_media_stats: s.get_bool("combine_media_stats", false),
+        stats_period: s.get_int("stats_period", 1, 0..=86_400),
     }
 }
 

@@ -47,10 +47,11 @@ const fn silent(section: &'static str, name: &'static str) -> Key {
 }
 
 const TURN: &str = "relay candidates of the server's own";
-const HANDLERS: &str = "no event handler is built";
 const RECORDINGS: &str = "nothing is recorded";
 const KEY_PASSWORD: &str = "keys under a pass phrase; take it off with `openssl pkey`";
 const TLS_CIPHERS: &str = "the TLS cipher suites are the library's modern ones";
+const MQTT_TLS: &str = "MQTT over TLS";
+const LAST_WILL: &str = "the broker is left `disconnect_status` as last will";
 const UNIX_SOCKETS: &str = "WebSockets on Unix sockets";
 
 /// A file with its keys.
@@ -72,9 +73,21 @@ pub(super) const ECHOTEST: Table =
     Table { file: "janus.plugin.echotest", variable: Some("ECHOTEST"), keys: ECHOTEST_KEYS };
 pub(super) const VIDEOROOM: Table =
     Table { file: "janus.plugin.videoroom", variable: Some("VIDEOROOM"), keys: VIDEOROOM_KEYS };
+pub(super) const SAMPLEEVH: Table =
+    Table { file: "janus.eventhandler.sampleevh", variable: Some("SAMPLEEVH"), keys: SAMPLEEVH_KEYS };
+pub(super) const WSEVH: Table =
+    Table { file: "janus.eventhandler.wsevh", variable: Some("WSEVH"), keys: WSEVH_KEYS };
+pub(super) const GELFEVH: Table =
+    Table { file: "janus.eventhandler.gelfevh", variable: Some("GELFEVH"), keys: GELFEVH_KEYS };
+pub(super) const MQTTEVH: Table =
+    Table { file: "janus.eventhandler.mqttevh", variable: Some("MQTTEVH"), keys: MQTTEVH_KEYS };
+/// The modules that are built, with files of their own.
+pub(super) const BUILT: [Table; 8] =
+    [HTTP, WEBSOCKETS, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 /// All of them.
 #[cfg(test)]
-pub(super) const TABLES: [Table; 5] = [JANUS, HTTP, WEBSOCKETS, ECHOTEST, VIDEOROOM];
+pub(super) const TABLES: [Table; 9] =
+    [JANUS, HTTP, WEBSOCKETS, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 
 const JANUS_KEYS: &[Key] = &[
     used("general", "configs_folder"),
@@ -160,9 +173,9 @@ const JANUS_KEYS: &[Key] = &[
     used("transports", "disable"),
     used("loggers", "disable"),
     used("events", "disable"),
-    later("events", "broadcast", "false", HANDLERS),
-    no_effect("events", "combine_media_stats", "false", HANDLERS),
-    no_effect("events", "stats_period", "1", HANDLERS),
+    used("events", "broadcast"),
+    used("events", "combine_media_stats"),
+    used("events", "stats_period"),
     used("portunus", "udp_port"),
     used("portunus", "single_port"),
     used("portunus", "workers"),
@@ -191,7 +204,7 @@ const HTTP_KEYS: &[Key] = &[
     used("general", "secure_ip"),
     used("general", "acl"),
     used("general", "acl_forwarded"),
-    silent("general", "events"),
+    used("general", "events"),
     used("general", "mhd_connection_limit"),
     no_effect("general", "mhd_debug", "false", "it is about another HTTP library"),
     // Janus reads this one here, against its own sample.
@@ -232,7 +245,7 @@ const WEBSOCKETS_KEYS: &[Key] = &[
     no_effect("general", "ws_logging", "", "it is about another WebSocket library"),
     used("general", "pingpong_trigger"),
     used("general", "pingpong_timeout"),
-    silent("general", "events"),
+    used("general", "events"),
     // Janus reads this one here, against its own sample.
     used("general", "admin_ws_acl_forwarded"),
     used("admin", "admin_ws"),
@@ -264,6 +277,75 @@ const VIDEOROOM_KEYS: &[Key] = &[
     used("general", "events"),
     used("general", "string_ids"),
     used("portunus", "automatic_layers"),
+];
+
+const SAMPLEEVH_KEYS: &[Key] = &[
+    used("general", "enabled"),
+    used("general", "events"),
+    used("general", "grouping"),
+    used("general", "json"),
+    used("general", "compress"),
+    used("general", "compression"),
+    used("general", "backend"),
+    used("general", "backend_user"),
+    used("general", "backend_pwd"),
+    used("general", "max_retransmissions"),
+    used("general", "retransmissions_backoff"),
+];
+
+const WSEVH_KEYS: &[Key] = &[
+    used("general", "enabled"),
+    used("general", "events"),
+    used("general", "grouping"),
+    used("general", "json"),
+    used("general", "backend"),
+    used("general", "subprotocol"),
+    used("general", "events_cap_on_reconnect"),
+    no_effect("general", "ws_logging", "", "it is about another WebSocket library"),
+];
+
+const GELFEVH_KEYS: &[Key] = &[
+    used("general", "enabled"),
+    used("general", "events"),
+    used("general", "backend"),
+    used("general", "port"),
+    used("general", "protocol"),
+    used("general", "max_message_len"),
+    used("general", "compress"),
+    used("general", "compression"),
+];
+
+const MQTTEVH_KEYS: &[Key] = &[
+    used("general", "enabled"),
+    used("general", "events"),
+    used("general", "json"),
+    used("general", "url"),
+    no_effect("general", "mqtt_version", "3.1.1", "the MQTT client speaks 3.1.1"),
+    used("general", "client_id"),
+    used("general", "keep_alive_interval"),
+    used("general", "cleansession"),
+    used("general", "retain"),
+    used("general", "qos"),
+    no_effect("general", "disconnect_timeout", "100", "a second is given to say good-bye"),
+    used("general", "username"),
+    used("general", "password"),
+    used("general", "topic"),
+    used("general", "addevent"),
+    used("general", "connect_status"),
+    used("general", "disconnect_status"),
+    later("general", "will_enabled", "false", "a last will other than `disconnect_status`"),
+    no_effect("general", "will_retain", "", LAST_WILL),
+    no_effect("general", "will_qos", "", LAST_WILL),
+    no_effect("general", "add_user_properties", "", "the MQTT client speaks 3.1.1, which has none"),
+    later("general", "tls_enable", "false", MQTT_TLS),
+    later("general", "ssl_enabled", "false", MQTT_TLS),
+    no_effect("general", "tls_verify_peer", "", MQTT_TLS),
+    no_effect("general", "tls_verify_hostname", "", MQTT_TLS),
+    no_effect("general", "tls_cacert", "", MQTT_TLS),
+    no_effect("general", "tls_client_cert", "", MQTT_TLS),
+    no_effect("general", "tls_client_key", "", MQTT_TLS),
+    no_effect("general", "tls_ciphers", "", MQTT_TLS),
+    no_effect("general", "tls_version", "", MQTT_TLS),
 ];
 
 impl Table {

@@ -1,6 +1,7 @@
 //! What the transports have in common: listeners, certificates, cross-origin rules.
 
 use portunus_jcfg::{Kind, Section, Severity};
+pub(crate) use portunus_transport::JsonFormat;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::CertificateFiles;
@@ -61,17 +62,6 @@ pub(super) fn secure_listener(
         return None;
     }
     Some(listener)
-}
-
-/// How answers are spelt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JsonFormat {
-    /// Three spaces a level.
-    Indented,
-    /// One line, with spaces.
-    Plain,
-    /// One line, without.
-    Compact,
 }
 
 /// `json`: compact by default since 1.4.1.

@@ -10,6 +10,7 @@
 mod check;
 mod echotest;
 mod files;
+mod handlers;
 mod http;
 mod janus;
 mod keys;
@@ -30,7 +31,7 @@ pub(crate) use echotest::EchotestSettings;
 pub(crate) use files::{Disk, FileSource, include};
 pub(crate) use http::{HttpApi, HttpSettings};
 pub(crate) use janus::{CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus};
-pub(crate) use listener::{Cors, JsonFormat, Listener};
+pub(crate) use listener::{Cors, Listener};
 pub(crate) use network::{Media, Nat};
 pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
 pub(crate) use secret::Secret;
@@ -39,6 +40,7 @@ pub(crate) use videoroom::VideoroomSettings;
 pub(crate) use websockets::{WebSocketApi, WebSocketsSettings};
 
 use portunus_jcfg::{Document, Place};
+use portunus_telemetry::events::Handler;
 use std::path::{Path, PathBuf};
 
 use crate::flags::Flags;
@@ -68,8 +70,10 @@ pub(crate) struct Settings {
     pub(crate) plugins: Disabled,
     /// Transports to leave out. Those that are built are off in `http` and `websockets` already.
     pub(crate) transports: Disabled,
-    /// Event handlers.
+    /// Events.
     pub(crate) events: Events,
+    /// The event handlers that are on; none without `events.broadcast`.
+    pub(crate) handlers: Vec<Handler>,
     /// The HTTP transport.
     pub(crate) http: HttpSettings,
     /// The WebSocket transport.
@@ -95,6 +99,8 @@ pub(crate) fn load(
     let websockets = source.document(&folder, &WEBSOCKETS);
     let echotest = source.document(&folder, &ECHOTEST);
     let videoroom = source.document(&folder, &VIDEOROOM);
+    let handlers: Vec<_> =
+        handlers::TABLES.map(|kind| (kind, source.optional_document(&folder, kind.0))).into();
     let janus = janus::read(&main, &folder, flags, &mut problems);
     let echotest_on = !janus.plugins.has("libjanus_echotest.so");
     let videoroom_on = !janus.plugins.has("libjanus_videoroom.so");
@@ -110,6 +116,7 @@ pub(crate) fn load(
         portunus: janus.portunus,
         plugins: janus.plugins,
         transports: janus.transports,
+        handlers: read_handlers(handlers, &janus.events, &mut problems),
         events: janus.events,
     };
     let modules = unbuilt::Modules {
@@ -198,6 +205,29 @@ impl Settings {
     }
 }
 
+/// The event handlers that are enabled, and not left out by `events.disable`.
+fn read_handlers(
+    documents: Vec<(handlers::Kind, Document)>,
+    events: &Events,
+    problems: &mut Vec<Problem>,
+) -> Vec<Handler> {
+    let mut found = Vec::new();
+    for (kind, document) in documents {
+        let name = kind.0.file.rsplit('.').next().unwrap_or_default();
+        if events.disable.has(&format!("libjanus_{name}.so")) {
+            continue;
+        }
+        let Some(handler) = handlers::read(kind, &document, problems) else { continue };
+        if events.broadcast {
+            found.push(handler);
+        } else {
+            let message = "is enabled but gets nothing: `events.broadcast` of janus.jcfg is off";
+            problems.push(Problem::of(&document.file, Severity::Warning, Kind::Advice, message));
+        }
+    }
+    found
+}
+
 fn place_of(document: &Document, section: &str, key: &str) -> Place {
     let setting = document.section(section).and_then(|section| section.get(key));
     setting.map_or_else(|| Place::of(&document.file), |setting| setting.place.clone())
@@ -239,6 +269,18 @@ impl Sources<'_> {
 
     fn document(&mut self, folder: &Path, table: &Table) -> Document {
         let mut document = self.read(&folder.join(format!("{}.jcfg", table.file)), Severity::Note);
+        overlay::environment(&mut document, table, self.env, self.problems);
+        document
+    }
+
+    /// A file that nobody misses.
+    fn optional_document(&mut self, folder: &Path, table: &Table) -> Document {
+        let path = folder.join(format!("{}.jcfg", table.file));
+        let there = self.files.read(&path).is_ok();
+        let mut document = match there {
+            true => self.read(&path, Severity::Note),
+            false => Document::empty(&path.display().to_string()),
+        };
         overlay::environment(&mut document, table, self.env, self.problems);
         document
     }

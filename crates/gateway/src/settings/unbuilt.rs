@@ -4,7 +4,7 @@ use portunus_jcfg::{Document, Kind, Problem, Severity};
 use std::path::Path;
 
 use super::files::{FileSource, read_document};
-use super::keys::{ECHOTEST, HTTP, VIDEOROOM, WEBSOCKETS};
+use super::keys::BUILT;
 use super::{Disabled, Events};
 
 /// What `disable` names and what is on by its file.
@@ -27,7 +27,7 @@ pub(super) fn look(
     let mut plugins = Vec::new();
     for file in &names {
         let Some(module) = file.strip_suffix(".jcfg") else { continue };
-        if [HTTP.file, WEBSOCKETS.file, ECHOTEST.file, VIDEOROOM.file].contains(&module) {
+        if BUILT.iter().any(|table| table.file == module) {
             continue;
         }
         let mut parts = module.splitn(3, '.').skip(1);

@@ -27,6 +27,8 @@ pub(crate) struct WebSocketsSettings {
     pub(crate) certificate: Option<CertificateFiles>,
     /// When silent connections are pinged.
     pub(crate) ping_pong: Option<PingPong>,
+    /// Event handlers are told of its connections.
+    pub(crate) events: bool,
     /// Connections at a time (`portunus.max_connections`).
     pub(crate) connections: usize,
 }
@@ -72,6 +74,7 @@ pub(super) fn read(
     let certificate = certificate_files(&mut WEBSOCKETS.open(&reader, "certificates"));
     let settings = WebSocketsSettings {
         json: listener::json(&mut general),
+        events: general.get_bool("events", true),
         api: WebSocketApi {
             plain: listener::listener(&mut general, &PLAIN),
             secure: listener::secure_listener(&mut general, &SECURE, certificate.as_ref()),

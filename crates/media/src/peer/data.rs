@@ -4,6 +4,7 @@ use super::{Peer, PeerCx};
 use crate::dtls::Role;
 use crate::sctp::{Sctp, SctpEvent};
 use portunus_plugin::media::{DataMessage, MediaEvent};
+use portunus_plugin::report::Traffic;
 use std::time::Instant;
 
 /// Events that may wait for the control task while data messages, of up to 256 KiB each, are added to them.
@@ -35,6 +36,7 @@ impl Peer {
             match event {
                 SctpEvent::Ready => cx.events.push_back((self.handle, MediaEvent::DataReady)),
                 SctpEvent::Message { label, protocol, binary, payload } => {
+                    count(&mut self.data_in, &payload);
                     let message = DataMessage { label, protocol, binary, payload };
                     // The control task is far behind: what is lost here is counted, not kept.
                     if cx.events.len() < MAX_WAITING {
@@ -61,7 +63,14 @@ impl Peer {
             sctp.send(now, &message.label, &message.protocol, message.binary, &message.payload)
         {
             tracing::debug!(handle = %self.handle, %error, "data message not sent");
+        } else {
+            count(&mut self.data_out, &message.payload);
         }
         self.drive_sctp(cx, now);
     }
+}
+
+fn count(traffic: &mut Traffic, payload: &[u8]) {
+    traffic.packets += 1;
+    traffic.bytes += u64::try_from(payload.len()).unwrap_or(0);
 }

@@ -234,6 +234,7 @@ impl Peer {
             self.check_silence(cx, now);
             self.check_slow_links(cx);
             self.end_second();
+            self.tell_stats_in_time(cx);
         }
     }
 

@@ -10,6 +10,7 @@ mod feedback;
 mod keyframe;
 mod line;
 mod mirrored;
+mod narrate;
 mod negotiate;
 mod receive;
 mod report;
@@ -35,6 +36,7 @@ use mirrored::Mirrored;
 use portunus_bwe::Costs;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::MediaEvent;
+use portunus_plugin::report::Traffic;
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::extension::ExtensionMap;
 use portunus_rtp::twcc::FeedbackRecorder;
@@ -144,6 +146,11 @@ pub(crate) struct Peer {
     feedback_ssrc: u32,
     cap: u32,
     peer_bitrate: u32,
+    /// Messages of data channels that came, and that went.
+    data_in: Traffic,
+    data_out: Traffic,
+    /// Seconds since statistics were told.
+    untold: u32,
     due: Due,
     own_sockets: Vec<usize>,
     wake_at: Option<Instant>,
@@ -209,6 +216,9 @@ impl Peer {
             feedback_ssrc: random.next_u32() | 1,
             cap: 0,
             peer_bitrate: 0,
+            data_in: Traffic::default(),
+            data_out: Traffic::default(),
+            untold: 0,
             due: Due { report: now, twcc: None, second: now },
             own_sockets: Vec::new(),
             wake_at: None,
@@ -430,6 +440,7 @@ impl Peer {
 
     /// There is a (new) path to send on.
     fn on_path(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        self.tell_path(cx);
         if matches!(self.stage, Stage::Connecting { .. }) {
             self.stage = Stage::Securing;
             self.found_path = Some(now);
@@ -452,6 +463,7 @@ impl Peer {
         let role = if self.setup == Setup::Active { Role::Client } else { Role::Server };
         let mut dtls = Dtls::new(&self.dtls_config, role, fingerprint);
         dtls.start(now);
+        Self::tell_handshake(cx, self.handle, false, 0);
         if let Some((path, hello)) = self.early_hello.take()
             && self.ice.selected() == Some(path)
         {
@@ -517,6 +529,7 @@ impl Peer {
         self.secured = Some(now);
         self.due.report = now + feedback::FIRST_REPORT;
         self.due.second = now + Duration::from_secs(1);
+        Self::tell_handshake(cx, self.handle, true, self.dtls.as_ref().map_or(0, Dtls::retransmissions));
         cx.events.push_back((self.handle, MediaEvent::Up));
         self.start_sctp(cx, now);
         for line in 0..self.lines.len() {

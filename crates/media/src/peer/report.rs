@@ -4,10 +4,11 @@ use super::line::{Line, Sink, Source};
 use super::{Peer, PeerCx, Stage};
 use crate::dtls::Dtls;
 use crate::egress::{Link, Path};
+use crate::settings::Settings;
 use portunus_plugin::report::{
     DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
 };
-use portunus_sdp::{Candidate, Setup};
+use portunus_sdp::{Candidate, MediaKind, Setup};
 use portunus_srtp::Profile;
 use std::time::Instant;
 
@@ -19,8 +20,22 @@ impl Peer {
             ice: self.ice_report(cx, local),
             dtls: self.dtls_report(cx),
             estimate,
-            lines: self.lines.iter().map(|line| line.report(cx)).collect(),
+            lines: self.line_reports(cx.settings),
         }
+    }
+
+    /// The m-lines as they are now.
+    pub(super) fn line_reports(&self, settings: &Settings) -> Vec<LineReport> {
+        let one = |(index, line): (usize, &Line)| {
+            let mut report = line.report(settings, index);
+            if line.kind == MediaKind::Data {
+                // All channels are on the one association, which is the line's that came first.
+                report.sources = vec![SourceReport { traffic: self.data_in, ..SourceReport::default() }];
+                report.sink = Some(SinkReport { traffic: self.data_out, ..SinkReport::default() });
+            }
+            report
+        };
+        self.lines.iter().enumerate().map(one).collect()
     }
 
     fn ice_report(&self, cx: &PeerCx<'_>, local: Vec<Candidate>) -> IceReport {
@@ -43,7 +58,7 @@ impl Peer {
         }
     }
 
-    fn selected_pair(&self, cx: &PeerCx<'_>, path: Path) -> Option<SelectedPair> {
+    pub(super) fn selected_pair(&self, cx: &PeerCx<'_>, path: Path) -> Option<SelectedPair> {
         let (local, transport) = match path.link {
             Link::Udp(index) => (cx.sockets.get(index)?.local(), "udp"),
             Link::Tcp(index) => (cx.connections.local(index)?, "tcp"),
@@ -75,12 +90,16 @@ impl Peer {
 }
 
 impl Line {
-    fn report(&self, cx: &PeerCx<'_>) -> LineReport {
+    fn report(&self, settings: &Settings, index: usize) -> LineReport {
         let clock_rate = self.codec.map_or(1, |codec| codec.clock_rate());
         LineReport {
             mid: self.mid.clone(),
+            mindex: u16::try_from(index).unwrap_or(u16::MAX),
+            kind: self.kind.clone(),
+            codec: self.codec.map(|codec| codec.janus_name()),
+            clock_rate,
             nacks: self.feedback.nack && self.is_video(),
-            nack_queue: cx.settings.min_nack_queue,
+            nack_queue: settings.min_nack_queue,
             sources: self.sources.iter().map(|source| source.report(clock_rate)).collect(),
             sink: self.sink.as_ref().map(|sink| sink.report(clock_rate, self.payload_types.rtx.is_some())),
         }

@@ -489,6 +489,8 @@ impl Worker {
     fn remove(&mut self, key: usize, reason: Option<String>, now: Instant, tell_peer: bool) {
         let Some(mut peer) = self.peers.try_remove(key) else { return };
         let handle = peer.handle();
+        let stats = peer.last_stats(&self.settings);
+        self.waiting_events.extend(stats.map(|stats| (handle, stats)));
         if tell_peer {
             let _ = catch_unwind(AssertUnwindSafe(|| peer.close(&mut self.egress, now)));
         }
@@ -553,6 +555,7 @@ const fn can_be_missed(event: &MediaEvent) -> bool {
             | MediaEvent::Layer { .. }
             | MediaEvent::PeerBitrate(_)
             | MediaEvent::Estimate(_)
+            | MediaEvent::Stats(_)
             | MediaEvent::Data(_)
     )
 }

@@ -25,7 +25,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use path::{Endpoint, Place};
 use portunus_api::{ApiError, ErrorCode, Value, json};
 use rustls::crypto::SecureRandom;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -78,6 +78,8 @@ impl Drop for Pending {
 /// One request and the connection it came on.
 struct Call<'a> {
     address: IpAddr,
+    /// Its number for event handlers.
+    origin: u64,
     pulse: &'a Arc<Pulse>,
     headers: HeaderMap,
     place: Place,
@@ -111,7 +113,7 @@ impl HttpApi {
     pub(crate) async fn handle(
         &self,
         request: Request<Incoming>,
-        address: IpAddr,
+        peer: SocketAddr,
         pulse: &Arc<Pulse>,
     ) -> Answer {
         let ambiguous = pulse.on_request();
@@ -119,13 +121,19 @@ impl HttpApi {
         if ambiguous {
             return Ok(closing(empty(pulse, StatusCode::BAD_REQUEST)));
         }
+        let origin = self.shared.observer().http_request(self.side == Side::Admin, peer);
         let encoded = request.headers().contains_key(TRANSFER_ENCODING);
-        let answer = self.route(request, address, pulse).await?;
+        let answer = self.route(request, (peer.ip().to_canonical(), origin), pulse).await?;
         // What stands behind a body whose end a proxy may see elsewhere is never read (RFC 9112 section 11.2).
         Ok(if encoded { closing(answer) } else { answer })
     }
 
-    async fn route(&self, request: Request<Incoming>, address: IpAddr, pulse: &Arc<Pulse>) -> Answer {
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        (address, origin): (IpAddr, u64),
+        pulse: &Arc<Pulse>,
+    ) -> Answer {
         let (parts, body) = request.into_parts();
         if !self.acl.allows_request(&parts.headers) {
             return Err(Dropped::Acl);
@@ -145,7 +153,7 @@ impl HttpApi {
             self.error(pulse, ErrorCode::TransportSpecific, format!("Unsupported method {}", parts.method))
         } else if let Some(place) = self.base.place(parts.uri.path()) {
             let query = parts.uri.query().map(str::to_owned);
-            let call = Call { address, pulse, headers: parts.headers, place, query };
+            let call = Call { address, origin, pulse, headers: parts.headers, place, query };
             if parts.method == Method::POST { self.post(call, body).await? } else { self.get(call).await? }
         } else {
             empty(pulse, StatusCode::NOT_FOUND)
@@ -174,8 +182,14 @@ impl HttpApi {
     /// Passes a request on and waits for its answer.
     async fn ask(&self, call: &Call<'_>, body: Value) -> Answer {
         let (reply, answer) = Reply::channel();
-        let request =
-            Inbound::Request { client: Client::Http, side: self.side, address: call.address, body, reply };
+        let request = Inbound::Request {
+            client: Client::Http,
+            side: self.side,
+            address: call.address,
+            origin: call.origin,
+            body,
+            reply,
+        };
         let _pending = Pending::of(self.shared.counters().clone());
         if !self.submit(request) {
             return Ok(overloaded(call.pulse));

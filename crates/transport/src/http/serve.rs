@@ -7,7 +7,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 impl HttpApi {
     /// Serves requests until the connection ends or the process does.
-    pub(crate) async fn speak<T>(&self, stream: Stream<T>, address: IpAddr, pulse: &Arc<Pulse>)
+    pub(crate) async fn speak<T>(&self, stream: Stream<T>, peer: SocketAddr, pulse: &Arc<Pulse>)
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         // On the heap, so that the connection may be moved out of its pin when it is done.
-        let service = service_fn(|request| Box::pin(self.handle(request, address, pulse)));
+        let service = service_fn(|request| Box::pin(self.handle(request, peer, pulse)));
         let mut connection = builder(&self.shared).serve_connection(TokioIo::new(stream), service);
         let served = tokio::select! {
             served = watched(pulse, poll_fn(|cx| connection.poll_without_shutdown(cx))) => Some(served),
@@ -35,10 +35,10 @@ impl HttpApi {
         };
         match served {
             Some(Ok(())) => linger(connection.into_parts().io.into_inner()).await,
-            Some(Err(e)) => tracing::debug!(%address, error = ?e, "connection ended"),
+            Some(Err(e)) => tracing::debug!(%peer, error = ?e, "connection ended"),
             None => {
                 self.shared.counters().timed_out.up();
-                tracing::debug!(%address, "connection timed out");
+                tracing::debug!(%peer, "connection timed out");
             }
         }
     }

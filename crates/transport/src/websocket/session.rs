@@ -7,7 +7,7 @@
 use super::SocketApi;
 use crate::connection::Pulse;
 use crate::mailbox::{Item, Next, Outgoing};
-use crate::{Client, Inbound, PingPong, Reply, json};
+use crate::{Client, Inbound, PingPong, Reply, Side, json};
 use futures_util::{SinkExt, StreamExt};
 use portunus_api::{ApiError, ErrorCode, Value, json};
 use std::collections::VecDeque;
@@ -57,11 +57,13 @@ type Handover = Pin<Box<dyn Future<Output = Option<Place>> + Send>>;
 
 impl<'a> Session<'a> {
     pub(super) fn new(api: &'a SocketApi, address: IpAddr, pulse: Arc<Pulse>) -> Self {
+        let outgoing = api.shared.mailboxes.connect();
+        api.shared.observer().websocket_opened(outgoing.id(), api.side == Side::Admin, address);
         Self {
             api,
             address,
             pulse,
-            outgoing: api.shared.mailboxes.connect(),
+            outgoing,
             in_flight: Arc::new(Semaphore::new(api.shared.limits().requests_in_flight.max(1))),
             requests: VecDeque::new(),
             in_hand: Vec::new(),
@@ -155,6 +157,7 @@ impl<'a> Session<'a> {
                 client: Client::Connection(self.outgoing.id()),
                 side: self.api.side,
                 address: self.address,
+                origin: self.outgoing.id(),
                 body,
                 reply: Reply::queued(self.outgoing.clone(), permit),
             });
@@ -288,6 +291,7 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         let in_hand = std::mem::take(&mut self.in_hand);
         self.api.shared.mailboxes.disconnect(&self.outgoing, in_hand);
+        self.api.shared.observer().websocket_closed(self.outgoing.id());
         let client = Client::Connection(self.outgoing.id());
         let inbound = self.api.shared.inbound.clone();
         // A connection may end in the middle of anything; the core hears of it in any case.

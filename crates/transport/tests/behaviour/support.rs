@@ -92,7 +92,7 @@ async fn core(
                 };
                 let _ = reply.send(verdict);
             }
-            Inbound::Request { client, side, address, body, reply } => {
+            Inbound::Request { client, side, address, body, reply, .. } => {
                 let verb = body["janus"].as_str().unwrap_or_default().to_owned();
                 let session = body["session_id"].as_u64().and_then(SessionId::new);
                 let number = |key: &str| body[key].as_u64().unwrap_or(1);

@@ -46,7 +46,7 @@ const RULES: &[Rule] = &[
     pure("core", &["api", "plugin", "sdp"], &["serde_json", "thiserror", "tracing"]),
     free("media", &["bwe", "mjr", "plugin", "rtp", "sdp", "srtp"], WEB),
     free("transport", &["api"], &["rtc-dtls", "rtc-sctp", "is"]),
-    free("telemetry", &[], &["rtc-dtls", "rtc-sctp", "is"]),
+    free("telemetry", &["api"], &["rtc-dtls", "rtc-sctp", "is"]),
     free("postproc", &["mjr", "rtp"], &["tokio", "hyper"]),
     free("loadtest", &["api", "rtp", "testkit"], &[]),
     free("testkit", &["api", "core", "plugin", "rtp", "sdp", "srtp"], &[]),

@@ -3,6 +3,7 @@
 mod check;
 mod environment;
 mod file_set;
+mod handlers;
 mod options;
 mod samples;
 mod unbuilt;

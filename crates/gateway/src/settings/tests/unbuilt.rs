@@ -5,27 +5,27 @@ use super::*;
 #[test]
 fn enabled_modules_that_are_not_built_are_told() {
     let start = Start::default()
-        .file("janus.eventhandler.sampleevh.jcfg", "general: { enabled = true }")
-        .file("janus.eventhandler.wsevh.jcfg", "general: { enabled = false }")
-        .file("janus.eventhandler.gelfevh.jcfg", "general: { enabled = \"yes\" }")
+        .file("janus.eventhandler.rabbitmqevh.jcfg", "general: { enabled = true }")
+        .file("janus.eventhandler.otherevh.jcfg", "general: { enabled = false }")
+        .file("janus.eventhandler.nanomsgevh.jcfg", "general: { enabled = \"yes\" }")
         .file("janus.transport.nanomsg.jcfg", "general: { enabled = true }")
         .file("janus.transport.pfunix.jcfg", "general: { enabled = false } admin: { admin_enabled = true }")
         .file("janus.transport.mqtt.jcfg", "general: { enabled = false; certfile = /etc/x.pem }")
         .file("janus.logger.jsonlog.jcfg", "general: { enabled = true }")
-        .file("janus.eventhandler.sampleevh.jcfg.bak", "general: { enabled = true }")
+        .file("janus.eventhandler.rabbitmqevh.jcfg.bak", "general: { enabled = true }")
         .file("unrelated.txt", "{{{");
     let (_, warnings) = start.good();
     let told: Vec<&str> = warnings.iter().filter_map(|line| line.split(':').next()).collect();
     let wanted = [
-        "janus.eventhandler.gelfevh.jcfg",
-        "janus.eventhandler.sampleevh.jcfg",
+        "janus.eventhandler.nanomsgevh.jcfg",
+        "janus.eventhandler.rabbitmqevh.jcfg",
         "janus.logger.jsonlog.jcfg",
         "janus.transport.nanomsg.jcfg",
         "janus.transport.pfunix.jcfg",
     ];
     assert_eq!(told, wanted, "{warnings:?}");
     let quiet = start.janus(
-        "events: { disable = \"libjanus_gelfevh.so, libjanus_sampleevh.so\" }
+        "events: { disable = \"libjanus_nanomsgevh.so, libjanus_rabbitmqevh.so\" }
          loggers: { disable = \"libjanus_jsonlog.so\" }
          transports: { disable = \"libjanus_nanomsg.so,libjanus_pfunix.so\" }",
     );

@@ -1,6 +1,7 @@
 //! Keys become typed values; what is doubtful or dangerous is told.
 
 use super::*;
+use crate::settings::listener::JsonFormat;
 use std::net::IpAddr;
 use std::time::Duration;
 

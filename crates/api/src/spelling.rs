@@ -1,7 +1,7 @@
 //! Values to text, in the three spellings of Janus' `json` setting.
 
-use portunus_api::Value;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use std::io;
 use std::sync::Arc;
@@ -20,6 +20,16 @@ pub enum JsonFormat {
 }
 
 impl JsonFormat {
+    /// By its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "indented" => Some(Self::Indented),
+            "plain" => Some(Self::Plain),
+            "compact" => Some(Self::Compact),
+            _ => None,
+        }
+    }
+
     /// The text of `value`.
     pub fn write(self, value: &Value) -> String {
         let mut out = Vec::with_capacity(128);
@@ -58,7 +68,8 @@ impl Spelling {
         self.0.store(number, Ordering::Relaxed);
     }
 
-    pub(crate) fn write(&self, value: &Value) -> String {
+    /// The text of `value` in the spelling in use.
+    pub fn write(&self, value: &Value) -> String {
         self.get().write(value)
     }
 }
@@ -90,7 +101,7 @@ impl Formatter for Spaced {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portunus_api::json;
+    use serde_json::json;
 
     #[test]
     fn the_three_spellings_are_those_of_jansson() {
