@@ -43,6 +43,8 @@ pub enum AdminVerb {
     CustomEvent,
     /// `custom_logline`
     CustomLogline,
+    /// `drain`, which is ours: let what goes on go on, take nothing new, and end.
+    Drain,
     /// `list_sessions`
     ListSessions,
     /// `add_token`
@@ -76,7 +78,7 @@ pub enum AdminVerb {
 }
 
 impl AdminVerb {
-    const WORDS: [(&'static str, Self); 34] = [
+    const WORDS: [(&'static str, Self); 35] = [
         ("info", Self::Info),
         ("ping", Self::Ping),
         ("get_status", Self::GetStatus),
@@ -97,6 +99,7 @@ impl AdminVerb {
         ("query_logger", Self::QueryLogger),
         ("custom_event", Self::CustomEvent),
         ("custom_logline", Self::CustomLogline),
+        ("drain", Self::Drain),
         ("list_sessions", Self::ListSessions),
         ("add_token", Self::AddToken),
         ("allow_token", Self::AllowToken),

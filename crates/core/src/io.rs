@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out.
 
-use crate::Tuning;
+use crate::{Reload, Tuning};
 use portunus_api::{HandleId, Object, SessionId, Value};
 use portunus_plugin::media::{MediaCommand, MediaEvent};
 use portunus_plugin::{Outcome, Task, Ticket};
@@ -92,8 +92,12 @@ pub enum Input {
     },
     /// The time of [`Core::poll_timeout`](crate::Core::poll_timeout) has come (or any other).
     Timeout,
+    /// The process is to end: no new sessions; the present ones go on.
+    Drain,
     /// The process ends: no new sessions, and the present ones end.
     Shutdown,
+    /// Settings were read again.
+    Reload(Box<Reload>),
 }
 
 /// Something to do.
@@ -125,6 +129,9 @@ pub enum Output {
     },
     /// Settings were changed while running: these are in effect from now on.
     Tune(Box<Tuning>),
+    /// An operator wants the process to end when the last handle is gone, or when the time is over; `None`: the time that is
+    /// set for it.
+    Drain(Option<Duration>),
     /// A line for the log (`custom_logline`), at a level of [`Tuning::log_level`].
     LogLine {
         /// 1 fatal to 7 debug.

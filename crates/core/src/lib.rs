@@ -42,4 +42,4 @@ mod trickle;
 pub use info::{ModuleInfo, ServerInfo};
 pub use io::{Client, Input, Notice, Output, PollVerdict, Question};
 pub use machine::{Core, Counters, Random};
-pub use settings::{Settings, Tuning, limits};
+pub use settings::{Reload, Settings, Tuning, limits};

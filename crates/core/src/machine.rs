@@ -162,7 +162,9 @@ impl Core {
             Input::Media { handle, event } => self.on_media(handle, event),
             Input::TaskDone { plugin, ticket, outcome } => self.on_task_done(plugin, ticket, outcome),
             Input::Timeout => {}
+            Input::Drain => self.on_drain(),
             Input::Shutdown => self.on_shutdown(),
+            Input::Reload(reload) => self.on_reload(*reload),
         }
         self.on_time();
         self.run_steps();
@@ -194,6 +196,11 @@ impl Core {
     /// PeerConnections now that are up.
     pub fn peer_connections(&self) -> usize {
         self.handles.values().filter(|h| h.is_up()).count()
+    }
+
+    /// Whether new sessions are accepted.
+    pub fn is_accepting(&self) -> bool {
+        self.accepting
     }
 
     /// Sessions now.

@@ -119,10 +119,15 @@ impl Core {
         }
     }
 
-    /// The process ends.
-    pub(crate) fn on_shutdown(&mut self) {
+    /// The process is to end.
+    pub(crate) fn on_drain(&mut self) {
         self.accepting = false;
         self.ending = true;
+    }
+
+    /// The process ends.
+    pub(crate) fn on_shutdown(&mut self) {
+        self.on_drain();
         let ids: Vec<_> = self.sessions.keys().copied().collect();
         for id in ids {
             self.close_session(id, "destroyed");

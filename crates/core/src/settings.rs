@@ -36,6 +36,8 @@ pub struct Settings {
     pub combine_media_stats: bool,
     /// `stats_period`, seconds: told, not obeyed here.
     pub stats_period: u32,
+    /// The number of `log_rotate_sig`, 0 without: told, not obeyed here.
+    pub log_rotate_signal: i32,
     /// Sessions at a time; one more is refused with 490.
     pub max_sessions: usize,
     /// Handles of one session; one more is refused with 461.
@@ -64,12 +66,30 @@ impl Default for Settings {
             broadcast: false,
             combine_media_stats: false,
             stats_period: 1,
+            log_rotate_signal: 0,
             max_sessions: 100_000,
             max_handles_per_session: 10_000,
             tuning: Tuning::default(),
             info: ServerInfo::default(),
         }
     }
+}
+
+/// What of [`Settings`] a running core takes over when they are read again.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// See [`Settings::api_secret`].
+    pub api_secret: Option<String>,
+    /// See [`Settings::admin_secret`].
+    pub admin_secret: Option<String>,
+    /// See [`Settings::session_timeout`].
+    pub session_timeout: Duration,
+    /// See [`Settings::reclaim_session_timeout`].
+    pub reclaim_session_timeout: Duration,
+    /// See [`Settings::candidates_timeout`].
+    pub candidates_timeout: Duration,
+    /// See [`Settings::tuning`].
+    pub tuning: Tuning,
 }
 
 /// What can be changed while running and takes effect elsewhere: in the log and in the media engine.

@@ -54,10 +54,18 @@ pub(crate) fn log(problems: &[Problem]) {
 }
 
 /// Says who we are, what is open and where the demo page is.
-pub(crate) fn ready(settings: &Settings, running: &Running, media: &[SocketAddr]) {
+pub(crate) fn ready(
+    settings: &Settings,
+    running: &Running,
+    metrics: Option<SocketAddr>,
+    media: &[SocketAddr],
+) {
     say(&banner());
     for listening in running.listening() {
         say(&format!("{}: {}", api_name(listening), url(settings, listening)));
+    }
+    if let Some(address) = metrics {
+        say(&format!("Metrics, health, readiness: http://{address}/metrics, /healthz, /readyz"));
     }
     if let Some(range) = &settings.media.rtp_port_range {
         say(&format!("Media: UDP ports {} to {}", range.start(), range.end()));

@@ -4,18 +4,19 @@
 //! begun before the next input. Nothing here waits for a client, a packet or a disk.
 
 use crate::logging::{self, LogControl};
+use crate::monitor::Census;
 use crate::questions::{Answer, Questions};
 use crate::store::{Done, Store};
 use crate::wiring;
-use portunus_core::{Client, Core, Input, Notice, Output, PollVerdict, Question};
-use portunus_media::Engine;
+use portunus_core::{Client, Core, Input, Notice, Output, PollVerdict, Question, Reload};
+use portunus_media::{Certificate, Engine};
 use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
 use portunus_telemetry::events::{Event, EventType, Handlers};
 use portunus_transport::{Inbound, Mailboxes, Queries, Reply, Side};
 use slab::Slab;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 /// Requests that may wait for the core; the transports turn further ones away.
@@ -23,14 +24,36 @@ pub(crate) const REQUESTS: usize = 4096;
 /// Media events that may wait for the core; the workers keep further ones and try again.
 pub(crate) const MEDIA_EVENTS: usize = 16_384;
 
+/// How often the task tells of itself: with the core's tick.
+const CENSUS: Duration = Duration::from_millis(900);
+
 /// Answers to wrong admin secrets that are held back at a time.
 const SLOW_REPLIES: usize = 1024;
+
+/// What the process asks of the control task.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// No new sessions. Answered by the number of handles.
+    Drain(oneshot::Sender<usize>),
+    /// End all sessions.
+    Close,
+    /// Settings were read again.
+    Reload(Box<Reload>),
+    /// Show this certificate to new peers.
+    Certificate(Box<Certificate>),
+    /// Open the log file anew.
+    ReopenLog,
+    /// End.
+    End,
+}
 
 /// The control task, as whoever started it holds it.
 pub(crate) struct Control {
     task: JoinHandle<Engine>,
-    close: Option<oneshot::Sender<()>>,
-    end: oneshot::Sender<()>,
+    orders: mpsc::Sender<Order>,
+    census: watch::Receiver<Census>,
+    /// How long an operator wants calls to go on.
+    drains: mpsc::Receiver<Option<Duration>>,
 }
 
 /// Starts the control task.
@@ -43,10 +66,12 @@ pub(crate) fn spawn(
     asked: mpsc::Receiver<Inbound>,
     heard: mpsc::Receiver<(HandleId, MediaEvent)>,
 ) -> Control {
-    let (close, closing) = oneshot::channel();
-    let (end, ending) = oneshot::channel();
+    let (orders, ordered) = mpsc::channel(16);
+    let (drain, drains) = mpsc::channel(1);
     let (questions, answered) = Questions::new();
     let slow = Arc::new(Semaphore::new(SLOW_REPLIES));
+    let heard = Heard { asked, media: heard, done, answered, ordered };
+    let (told, census) = watch::channel(heard.count(&core));
     let owner = Owner {
         core,
         engine,
@@ -57,24 +82,47 @@ pub(crate) fn spawn(
         questions,
         log,
         slow,
+        drain,
+        census: told,
         waiting: Slab::new(),
     };
-    let heard = Heard { asked, media: heard, done, answered };
-    Control { task: tokio::spawn(owner.run(heard, closing, ending)), close: Some(close), end }
+    Control { task: tokio::spawn(owner.run(heard)), orders, census, drains }
 }
 
 impl Control {
-    /// Ends all sessions and takes no new ones.
-    pub(crate) fn close_sessions(&mut self) {
-        if let Some(close) = self.close.take() {
-            let _ = close.send(());
+    /// Asks for something. The task may have ended on its own.
+    pub(crate) async fn order(&self, order: Order) {
+        let _ = self.orders.send(order).await;
+    }
+
+    /// Lets no new sessions in; the number of handles that are there.
+    pub(crate) async fn drain(&self) -> usize {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Drain(answer)).await;
+        answered.await.unwrap_or(0)
+    }
+
+    /// What it tells of itself, now and later.
+    pub(crate) fn census(&self) -> watch::Receiver<Census> {
+        self.census.clone()
+    }
+
+    /// Resolves when an operator wants the process to end; with the time that calls may take, if he says so.
+    pub(crate) async fn drain_wanted(&mut self) -> Option<Duration> {
+        match self.drains.recv().await {
+            Some(timeout) => timeout,
+            None => std::future::pending().await,
         }
+    }
+
+    /// Resolves when no handle is left, after [`Order::Drain`].
+    pub(crate) async fn emptied(&self) {
+        let _ = self.census.clone().wait_for(|census| !census.accepting && census.handles == 0).await;
     }
 
     /// Ends the task and hands back the engine.
     pub(crate) async fn end(self) -> Result<Engine, JoinError> {
-        // It may have ended on its own.
-        let _ = self.end.send(());
+        let _ = self.orders.send(Order::End).await;
         self.task.await
     }
 }
@@ -90,6 +138,8 @@ struct Owner {
     log: LogControl,
     /// Places for answers that are held back.
     slow: Arc<Semaphore>,
+    drain: mpsc::Sender<Option<Duration>>,
+    census: watch::Sender<Census>,
     waiting: Slab<Asker>,
 }
 
@@ -99,6 +149,22 @@ struct Heard {
     media: mpsc::Receiver<(HandleId, MediaEvent)>,
     done: mpsc::Receiver<Done>,
     answered: mpsc::Receiver<Answer>,
+    ordered: mpsc::Receiver<Order>,
+}
+
+impl Heard {
+    fn count(&self, core: &Core) -> Census {
+        Census {
+            at: Instant::now(),
+            sessions: core.sessions(),
+            handles: core.handles(),
+            peer_connections: core.peer_connections(),
+            accepting: core.is_accepting(),
+            waiting_requests: self.asked.len(),
+            waiting_events: self.media.len(),
+            counters: core.counters(),
+        }
+    }
 }
 
 /// Who waits for an answer of the core.
@@ -108,13 +174,8 @@ enum Asker {
 }
 
 impl Owner {
-    async fn run(
-        mut self,
-        mut heard: Heard,
-        mut closing: oneshot::Receiver<()>,
-        mut ending: oneshot::Receiver<()>,
-    ) -> Engine {
-        let mut open = true;
+    async fn run(mut self, mut heard: Heard) -> Engine {
+        let mut counted = Instant::now();
         loop {
             let timeout = tokio::time::Instant::from_std(self.core.poll_timeout());
             let input = tokio::select! {
@@ -128,19 +189,47 @@ impl Owner {
                 }
                 Some((question, answer)) = heard.answered.recv() => Some(Input::Answer { question, answer }),
                 () = tokio::time::sleep_until(timeout) => Some(Input::Timeout),
-                _ = &mut closing, if open => {
-                    open = false;
-                    Some(Input::Shutdown)
-                }
-                _ = &mut ending => break,
+                order = heard.ordered.recv() => match order {
+                    None | Some(Order::End) => break,
+                    Some(order) => self.obey(order),
+                },
             };
             if let Some(input) = input {
                 self.handle(input);
+            }
+            // While the process waits for its end, the last handle is told of at once.
+            let changed = self.core.is_accepting() != self.census.borrow().accepting;
+            let empty = !self.core.is_accepting() && self.core.handles() == 0;
+            if changed || empty || counted.elapsed() >= CENSUS {
+                counted = Instant::now();
+                self.census.send_replace(heard.count(&self.core));
             }
         }
         drop(heard);
         self.store.finish(crate::DRAIN).await;
         self.engine
+    }
+
+    fn obey(&mut self, order: Order) -> Option<Input> {
+        match order {
+            Order::Drain(answer) => {
+                let _ = answer.send(self.core.handles());
+                Some(Input::Drain)
+            }
+            Order::Close => Some(Input::Shutdown),
+            Order::Reload(reload) => Some(Input::Reload(reload)),
+            Order::Certificate(certificate) => {
+                if let Err(error) = self.engine.set_certificate(&certificate) {
+                    tracing::error!(%error, "the DTLS certificate stays as it was");
+                }
+                None
+            }
+            Order::ReopenLog => {
+                self.log.reopen();
+                None
+            }
+            Order::End => None,
+        }
     }
 
     /// What a transport's word means to the core.
@@ -200,6 +289,7 @@ impl Owner {
                 self.engine.tune(wiring::media_tuning(&tuning));
                 self.log.tune(&tuning);
             }
+            Output::Drain(timeout) => drop(self.drain.try_send(timeout)),
             Output::LogLine { level, line } => logging::custom(level, &line),
             Output::PollVerdict { key, verdict } => {
                 if let Some(Asker::Poll(reply)) = self.asker(key) {

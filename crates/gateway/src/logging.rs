@@ -7,6 +7,7 @@ use anyhow::Context;
 use portunus_core::Tuning;
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -37,11 +38,7 @@ pub(crate) struct LogControl {
 pub(crate) fn start(log: &Log) -> anyhow::Result<LogControl> {
     let json = std::env::var("PORTUNUS_LOG_FORMAT").is_ok_and(|f| f.eq_ignore_ascii_case("json"));
     let file = match &log.to_file {
-        Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            let file = file.with_context(|| format!("cannot open the log file {}", path.display()))?;
-            Some(Arc::new(file))
-        }
+        Some(path) => Some(open(path)?),
         None => None,
     };
     let (filter, level) = reload::Layer::new(levels(log.level));
@@ -51,6 +48,21 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<LogControl> {
 }
 
 impl LogControl {
+    /// Opens the log file anew: it may have been renamed. It goes on as it was if that fails.
+    pub(crate) fn reopen(&mut self) {
+        let Some(path) = &self.log.to_file else { return };
+        match open(path) {
+            Ok(file) => {
+                self.file = Some(file);
+                let sinks = sinks_of(&self.log, self.json, self.file.as_ref());
+                if let Err(error) = self.sinks.reload(sinks) {
+                    tracing::warn!(%error, "the log cannot be changed");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the log goes on in the old file"),
+        }
+    }
+
     /// Changes the log to what an operator wants. It goes on as it was if it cannot be changed.
     pub(crate) fn tune(&mut self, tuning: &Tuning) {
         let before = (self.log.level, self.log.timestamps, self.log.colors);
@@ -80,6 +92,12 @@ pub(crate) fn custom(level: u8, line: &str) {
         5 => tracing::debug!("{line}"),
         _ => tracing::trace!("{line}"),
     }
+}
+
+fn open(path: &Path) -> anyhow::Result<Arc<File>> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("cannot open the log file {}", path.display()))?;
+    Ok(Arc::new(file))
 }
 
 fn sinks_of(log: &Log, json: bool, file: Option<&Arc<File>>) -> Vec<Sink<Filtered>> {

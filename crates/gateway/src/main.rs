@@ -4,28 +4,37 @@ mod announce;
 mod control;
 mod flags;
 mod logging;
+mod monitor;
 mod process;
 mod questions;
+mod reload;
 mod settings;
 mod signals;
 mod store;
 mod wiring;
 
 use crate::announce::say;
+use crate::control::{Control, Order};
 use crate::flags::Flags;
 use crate::logging::LogControl;
+use crate::monitor::{Reloads, Watch};
+use crate::reload::Reloader;
 use crate::settings::{Disk, Settings};
-use crate::signals::Signals;
+use crate::signals::{Asked, Signals};
 use anyhow::Context;
 use portunus_core::Core;
 use portunus_plugin::json;
 use portunus_telemetry::events::{Event, EventType, Handlers};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// How long connections and peers get to end in good order.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// Its number is the same on every Linux.
+const SIGTERM: i32 = 15;
 
 fn main() -> ExitCode {
     let flags = match Flags::read(std::env::args_os()) {
@@ -43,7 +52,8 @@ fn main() -> ExitCode {
     };
     let outcome = logging::start(&settings.general.log).and_then(|log| {
         announce::log(&problems);
-        run(&settings, log)
+        monitor::started();
+        run(flags, settings, log)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,58 +61,123 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
+fn run(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Result<()> {
     process::check_open_files(settings.general.check_openfiles_limit)?;
     let _pid_file = process::lock_pid_file(settings.general.pid_file.as_deref())?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(serve(settings, log))?;
+    runtime.block_on(serve(flags, settings, log))?;
     say("Bye!");
     Ok(())
 }
 
 /// From the first port to the last signal.
-async fn serve(settings: &Settings, log: LogControl) -> anyhow::Result<()> {
-    let mut signals = Signals::catch()?;
+async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Result<()> {
+    let mut signals = Signals::catch(settings.general.log.rotate_signal)?;
     let handlers = Handlers::start(settings.handlers.clone(), &settings.general.server_name);
     let (media_events, heard) = mpsc::channel(control::MEDIA_EVENTS);
-    let engine = wiring::start_engine(settings, media_events).context("cannot start the media engine")?;
+    let engine = wiring::start_engine(&settings, media_events).context("cannot start the media engine")?;
     let core = Core::new(
-        wiring::core(settings, &engine),
-        wiring::plugins(settings),
+        wiring::core(&settings, &engine),
+        wiring::plugins(&settings),
         wiring::random(),
         Instant::now(),
     );
-    handlers.tell(Event::of(
-        EventType::Core,
-        Some(1),
-        json!({ "status": "started", "info": core.server_info() }),
-    ));
-    let transport = wiring::transport(settings, wiring::observer(settings, &handlers))?;
+    let started = json!({ "status": "started", "info": core.server_info() });
+    handlers.tell(Event::of(EventType::Core, Some(1), started));
+    let transport = wiring::transport(&settings, wiring::observer(&settings, &handlers))?;
     let mailboxes = portunus_transport::Mailboxes::new(transport.limits.clone());
     let queries = portunus_transport::Queries::new(&transport, mailboxes.counters().clone());
     let (requests, asked) = mpsc::channel(control::REQUESTS);
     let media_addresses = engine.local_addresses().to_vec();
     let store = store::Store::new(settings.general.configs_folder.clone());
-    let mut control = control::spawn(
-        core,
-        engine,
-        (mailboxes.clone(), queries, handlers.clone()),
-        store,
-        log,
-        asked,
-        heard,
-    );
+    let workers = engine.statuses();
+    let own = (mailboxes.clone(), queries, handlers.clone());
+    let mut control = control::spawn(core, engine, own, store, log, asked, heard);
+    let transports = mailboxes.counters().clone();
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
-    announce::ready(settings, &running, &media_addresses);
+    let reloads = Arc::new(Reloads::default());
+    let watch = Watch {
+        census: control.census(),
+        workers,
+        transports,
+        handlers: handlers.clone(),
+        reloads: reloads.clone(),
+        missing: running.problems().len(),
+        commit: wiring::COMMIT,
+    };
+    let watched = match settings.portunus.metrics {
+        Some(address) => {
+            let watched = portunus_transport::watch(address, Arc::new(watch)).await;
+            Some(watched.with_context(|| format!("cannot open the metrics port {address}"))?)
+        }
+        None => None,
+    };
+    announce::ready(&settings, &running, watched, &media_addresses);
 
-    let signal = signals.stop(|| running.reload_certificates()).await;
-    handlers.tell(Event::of(EventType::Core, Some(2), json!({ "status": "shutdown", "signum": signal })));
+    let mut reloader = Reloader::new(flags, settings, reloads);
+    let stop = wait(&mut signals, &mut control, &running, &mut reloader).await;
+    handlers.tell(Event::of(
+        EventType::Core,
+        Some(2),
+        json!({ "status": "shutdown", "signum": stop.signal }),
+    ));
+    drain(&mut signals, &control, stop.patience.unwrap_or_else(|| reloader.drain_timeout())).await;
     say("Stopping server, please wait...");
-    control.close_sessions();
+    // Whoever asks once more does not want to wait.
+    tokio::spawn(async move {
+        signals.stop().await;
+        std::process::exit(1);
+    });
+    control.order(Order::Close).await;
     running.shutdown(DRAIN).await;
     let engine = control.end().await.context("the control task failed")?;
     tokio::task::spawn_blocking(move || engine.shutdown(DRAIN)).await?;
     handlers.finish(DRAIN).await;
     Ok(())
+}
+
+/// Why the process ends.
+struct Stop {
+    /// The signal's number; SIGTERM's for an operator.
+    signal: i32,
+    /// How long calls may go on; `None`: as it is set.
+    patience: Option<Duration>,
+}
+
+/// Lives until somebody wants an end, and does what signals ask for meanwhile.
+async fn wait(
+    signals: &mut Signals,
+    control: &mut Control,
+    running: &portunus_transport::Running,
+    reloader: &mut Reloader,
+) -> Stop {
+    let mut look = tokio::time::interval(reload::LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Stop(SIGTERM) => return Stop { signal: SIGTERM, patience: None },
+                Asked::Stop(signal) => return Stop { signal, patience: Some(Duration::ZERO) },
+                Asked::Reload => reloader.all(control, running).await,
+                Asked::ReopenLog => control.order(Order::ReopenLog).await,
+            },
+            patience = control.drain_wanted() => return Stop { signal: SIGTERM, patience },
+            _ = look.tick() => reloader.changed_certificates(control, running).await,
+        }
+    }
+}
+
+/// Lets calls go on until the last handle is gone, the time is over, or another signal comes: the last ends it now.
+async fn drain(signals: &mut Signals, control: &Control, patience: Duration) {
+    let handles = control.drain().await;
+    if patience.is_zero() || handles == 0 {
+        return;
+    }
+    say(&format!("Draining: no new sessions; calls may go on for {} s...", patience.as_secs()));
+    tokio::select! {
+        () = control.emptied() => {}
+        () = tokio::time::sleep(patience) => tracing::warn!("calls are ended: the time for draining is over"),
+        () = signals.stop() => say("Not waiting for calls any more."),
+    }
 }

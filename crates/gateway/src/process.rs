@@ -1,9 +1,10 @@
-//! What a server owes to the system: its pid file, and a look at how many files it may open.
+//! What a server owes to the system: its pid file, a look at how many files it may open, and what it uses.
 
 use anyhow::{Context, bail};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Writes our process id to a file and keeps it locked as long as the result lives.
 ///
@@ -46,6 +47,58 @@ fn open_files(limits: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// What this process uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) threads: u64,
+    pub(crate) open_files: u64,
+    pub(crate) max_files: Option<u64>,
+    pub(crate) started: SystemTime,
+}
+
+/// What `/proc` tells of this process; `None` where there is none.
+pub(crate) fn usage() -> Option<Usage> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let number = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let files = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    Some(Usage {
+        cpu_seconds: cpu_seconds(&fs::read_to_string("/proc/self/stat").ok()?)?,
+        resident_bytes: number("VmRSS:")? * 1024,
+        threads: number("Threads:")?,
+        open_files: u64::try_from(files).unwrap_or(u64::MAX),
+        max_files: open_files(&fs::read_to_string("/proc/self/limits").ok()?),
+        started: crate::monitor::started(),
+    })
+}
+
+/// CPU time of each media worker's thread: they are named after their numbers.
+pub(crate) fn worker_cpu() -> Vec<(usize, f64)> {
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let one = |task: fs::DirEntry| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        let worker = name.trim().strip_prefix("media-")?.parse().ok()?;
+        Some((worker, cpu_seconds(&fs::read_to_string(task.path().join("stat")).ok()?)?))
+    };
+    let mut all: Vec<_> = tasks.flatten().filter_map(one).collect();
+    all.sort_by_key(|(worker, _)| *worker);
+    all
+}
+
+/// User and system time of a `stat` file, fields 14 and 15 of proc(5), in clock ticks of which Linux shows 100 a second.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    const TICKS: f64 = 100.0;
+    // The name may hold anything but ends with the last bracket.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((user + system) / TICKS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +109,15 @@ mod tests {
             "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024   524288   files\n";
         assert_eq!(open_files(limits), Some(1024));
         assert_eq!(open_files("Max open files  unlimited unlimited files\n"), None);
+    }
+
+    #[test]
+    fn the_cpu_time_stands_behind_the_name_whatever_that_is() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 5 0 100 1000 10";
+        assert_eq!(cpu_seconds(stat), Some(2.0));
+        assert_eq!(cpu_seconds("7 (a"), None);
+        let usage = usage().unwrap();
+        assert!(usage.resident_bytes > 1 << 20 && usage.threads > 0 && usage.open_files > 2, "{usage:?}");
     }
 
     #[test]

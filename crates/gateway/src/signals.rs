@@ -1,55 +1,59 @@
-//! SIGINT and SIGTERM: the first drains, the second only asks for patience, the third ends the process.
+//! Signals: SIGTERM lets calls go on for a while, SIGINT does not; SIGHUP reads settings and certificates again; SIGUSR1 or
+//! SIGHUP opens the log file anew (`log_rotate_sig`).
 
-use crate::announce::say;
+use crate::settings::RotateSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// End; the signal's number. SIGTERM lets calls go on for a while.
+    Stop(i32),
+    /// Read settings and certificates again, and open the log file anew.
+    Reload,
+    /// Open the log file anew.
+    ReopenLog,
+}
 
 /// The signals a server lives with.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// Only if it is asked for: otherwise the system's own answer to it stays, which is the end.
+    user: Option<Signal>,
 }
 
 impl Signals {
     /// Takes the signals over from the system.
-    pub(crate) fn catch() -> std::io::Result<Self> {
+    pub(crate) fn catch(rotate: Option<RotateSignal>) -> std::io::Result<Self> {
+        let user = rotate == Some(RotateSignal::Usr1);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            user: user.then(|| signal(SignalKind::user_defined1())).transpose()?,
         })
     }
 
-    /// Returns the number of the first signal to stop, and counts the next ones in the background. Until then SIGHUP calls
-    /// `reload`, whose problems are logged.
-    pub(crate) async fn stop<E: std::fmt::Display>(&mut self, reload: impl Fn() -> Vec<E>) -> i32 {
-        let signal = loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => break SignalKind::interrupt(),
-                _ = self.terminate.recv() => break SignalKind::terminate(),
-                _ = self.hangup.recv() => {
-                    let problems = reload();
-                    tracing::info!(problems = problems.len(), "certificates read again");
-                    problems.iter().for_each(|problem| tracing::error!(%problem, "a certificate stays as it was"));
-                }
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Asked {
+        let user = async {
+            match &mut self.user {
+                Some(user) => user.recv().await,
+                None => std::future::pending().await,
             }
         };
-        if let Ok(impatient) = Self::catch() {
-            tokio::spawn(impatient.count());
+        tokio::select! {
+            _ = self.interrupt.recv() => Asked::Stop(SignalKind::interrupt().as_raw_value()),
+            _ = self.terminate.recv() => Asked::Stop(SignalKind::terminate().as_raw_value()),
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = user => Asked::ReopenLog,
         }
-        signal.as_raw_value()
     }
 
-    async fn count(mut self) {
-        for round in 2.. {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
-            if round > 2 {
-                std::process::exit(1);
-            }
-            say("Still stopping; once more to end at once...");
-        }
+    /// Resolves at the next signal to stop.
+    pub(crate) async fn stop(&mut self) {
+        while !matches!(self.next().await, Asked::Stop(_)) {}
     }
 }

@@ -104,7 +104,10 @@ fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
 }
 
 /// The DTLS certificate: from files, or made for this run.
-fn certificate(settings: &settings::Certificates) -> anyhow::Result<Certificate> {
+///
+/// # Errors
+/// The files cannot be used.
+pub(crate) fn certificate(settings: &settings::Certificates) -> anyhow::Result<Certificate> {
     let now = SystemTime::now();
     let Some(files) = &settings.files else {
         let kind = if settings.rsa_private_key { KeyKind::Rsa2048 } else { KeyKind::EcdsaP256 };
@@ -143,10 +146,25 @@ pub(crate) fn core(settings: &Settings, engine: &Engine) -> portunus_core::Setti
         broadcast: !settings.handlers.is_empty(),
         combine_media_stats: settings.events.combine_media_stats,
         stats_period: settings.events.stats_period,
+        log_rotate_signal: general.log.rotate_signal.map_or(0, settings::RotateSignal::number),
         max_sessions: portunus.max_sessions,
         max_handles_per_session: portunus.max_handles_per_session,
         tuning: tuning(settings),
         info: info(settings, engine),
+    }
+}
+
+/// What of the core's settings is taken over while running.
+pub(crate) fn reload(settings: &Settings) -> portunus_core::Reload {
+    let general = &settings.general;
+    let expose = |secret: &Option<settings::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
+    portunus_core::Reload {
+        api_secret: expose(&general.api_secret),
+        admin_secret: expose(&general.admin_secret),
+        session_timeout: general.session_timeout,
+        reclaim_session_timeout: general.reclaim_session_timeout,
+        candidates_timeout: general.candidates_timeout,
+        tuning: tuning(settings),
     }
 }
 

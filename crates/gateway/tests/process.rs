@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// A folder with configuration files of its own.
 struct Folder(PathBuf);
@@ -91,22 +92,39 @@ impl Server {
         (rest.lines().map(str::to_owned).collect(), self.child.wait().unwrap())
     }
 
-    fn ask(&self, path: &str, body: Option<&str>) -> String {
-        let mut connection = TcpStream::connect(self.address("http://")).unwrap();
-        let head = match body {
-            None => format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
-            Some(body) => {
-                format!(
-                    "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
-                )
-            }
-        };
-        connection.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        answer
+    /// Reads on until a line has this in it.
+    fn read_until(&mut self, wanted: &str) {
+        while !self.lines.last().is_some_and(|line| line.contains(wanted)) {
+            let mut line = String::new();
+            assert!(
+                self.out.read_line(&mut line).unwrap() > 0,
+                "it ended before: {wanted}: {:?}",
+                self.lines
+            );
+            self.lines.push(line.trim_end().to_owned());
+        }
     }
+
+    fn ask(&self, path: &str, body: Option<&str>) -> String {
+        ask_at(&self.address("http://"), path, body)
+    }
+}
+
+fn ask_at(address: &str, path: &str, body: Option<&str>) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    let head = match body {
+        None => format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        Some(body) => {
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        }
+    };
+    connection.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]
@@ -135,10 +153,6 @@ fn it_says_what_it_listens_on_and_ends_well() {
 fn a_conversation_goes_through_all_parts() {
     let folder = folder("talk", JANUS);
     let server = Server::start(&mut portunus(&folder));
-    let id_in = |answer: &str| {
-        let (_, rest) = answer.split_once(r#""data":{"id":"#).unwrap_or_else(|| panic!("no id in {answer}"));
-        rest.split('}').next().unwrap().to_owned()
-    };
     let session = id_in(&server.ask("/janus", Some(r#"{"janus":"create","transaction":"a"}"#)));
     let path = format!("/janus/{session}");
     let attach = r#"{"janus":"attach","transaction":"b","plugin":"janus.plugin.echotest"}"#;
@@ -154,12 +168,181 @@ fn a_conversation_goes_through_all_parts() {
     );
     assert!(event.contains(&wanted), "{event}");
     assert!(server.ask("/janus/77", None).starts_with("HTTP/1.1 404"), "no such session to poll");
+    server.signal("INT");
+    assert_eq!(server.end().1.code(), Some(0));
+}
+
+/// A session with a handle of the echo test: path of the session, and of the handle.
+fn attached(server: &Server) -> (String, String) {
+    let session = format!("/janus/{}", id_in(&server.ask("/janus", Some(CREATE))));
+    let attach = r#"{"janus":"attach","transaction":"b","plugin":"janus.plugin.echotest"}"#;
+    let handle = format!("{session}/{}", id_in(&server.ask(&session, Some(attach))));
+    (session, handle)
+}
+
+const CREATE: &str = r#"{"janus":"create","transaction":"a"}"#;
+
+fn id_in(answer: &str) -> String {
+    let (_, rest) = answer.split_once(r#""data":{"id":"#).unwrap_or_else(|| panic!("no id in {answer}"));
+    rest.split('}').next().unwrap().to_owned()
+}
+
+/// A port nobody has.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn after_sigterm_calls_go_on_and_nothing_new_begins() {
+    let metrics = free_port();
+    let janus =
+        JANUS.replace("workers = 1", &format!("workers = 1; metrics_port = {metrics}; drain_timeout_s = 30"));
+    let folder = folder("drain", &janus);
+    let mut server = Server::start(&mut portunus(&folder));
+    let (_, handle) = attached(&server);
+    let metrics = format!("127.0.0.1:{metrics}");
+    let ready = || ask_at(&metrics, "/readyz", None);
+    assert!(ready().starts_with("HTTP/1.1 200"), "{}", ready());
     server.signal("TERM");
+    server.read_until("Draining:");
+    assert!(ready().starts_with("HTTP/1.1 503"), "{}", ready());
+    assert!(ask_at(&metrics, "/healthz", None).starts_with("HTTP/1.1 200"));
+    let refused = server.ask("/janus", Some(CREATE));
+    assert!(refused.contains(r#""code":472"#), "{refused}");
+    let message = r#"{"janus":"message","transaction":"c","body":{"audio":true}}"#;
+    assert!(server.ask(&handle, Some(message)).contains(r#""janus":"ack""#), "the call goes on");
+    let detached = server.ask(&handle, Some(r#"{"janus":"detach","transaction":"d"}"#));
+    assert!(detached.contains("success"), "{detached}");
+    let begun = Instant::now();
+    let (rest, status) = server.end();
+    assert_eq!((status.code(), rest.last().map(String::as_str)), (Some(0), Some("Bye!")));
+    assert!(begun.elapsed() < Duration::from_secs(10), "nothing is left to wait for");
+}
+
+#[test]
+fn draining_ends_in_time_and_at_another_signal() {
+    for (seconds, again) in [(1, false), (60, true)] {
+        let janus = JANUS.replace("workers = 1", &format!("workers = 1; drain_timeout_s = {seconds}"));
+        let folder = folder(&format!("drain-{seconds}"), &janus);
+        let mut server = Server::start(&mut portunus(&folder));
+        attached(&server);
+        let begun = Instant::now();
+        server.signal("TERM");
+        server.read_until("Draining:");
+        if again {
+            server.signal("TERM");
+        }
+        let (rest, status) = server.end();
+        assert_eq!((status.code(), rest.last().map(String::as_str)), (Some(0), Some("Bye!")), "{rest:?}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn an_operator_can_have_it_drained() {
+    let admin = free_port();
+    let folder = folder("drain-admin", &format!("{JANUS}general: {{ admin_secret = \"s\" }}\n"));
+    let http =
+        format!("{HTTP}admin: {{ admin_http = true; admin_port = {admin}; admin_ip = \"127.0.0.1\" }}\n");
+    fs::write(folder.0.join("janus.transport.http.jcfg"), http).unwrap();
+    let server = Server::start(&mut portunus(&folder));
+    attached(&server);
+    let drain = r#"{"janus":"drain","transaction":"a","admin_secret":"s","timeout":0}"#;
+    let answer = ask_at(&format!("127.0.0.1:{admin}"), "/admin", Some(drain));
+    assert!(answer.contains(r#"{"janus":"success","transaction":"a","handles":1}"#), "{answer}");
     assert_eq!(server.end().1.code(), Some(0));
 }
 
 #[test]
-fn the_third_signal_ends_it_at_once() {
+fn settings_are_read_again_on_sighup_and_mistakes_change_nothing() {
+    let admin = free_port();
+    let janus = |general: &str| format!("{JANUS}general: {{ admin_secret = \"s\"; {general} }}\n");
+    let folder = folder("reload", &janus("session_timeout = 50"));
+    let http =
+        format!("{HTTP}admin: {{ admin_http = true; admin_port = {admin}; admin_ip = \"127.0.0.1\" }}\n");
+    fs::write(folder.0.join("janus.transport.http.jcfg"), http).unwrap();
+    let mut server = Server::start(&mut portunus(&folder));
+    let status = || {
+        let ask = r#"{"janus":"get_status","transaction":"a","admin_secret":"s"}"#;
+        ask_at(&format!("127.0.0.1:{admin}"), "/admin", Some(ask))
+    };
+    assert!(status().contains(r#""session_timeout":50"#));
+    fs::write(folder.0.join("janus.jcfg"), janus("session_timeout = 51; server_name = \"x\"")).unwrap();
+    server.signal("HUP");
+    server.read_until("certificates read again");
+    assert!(status().contains(r#""session_timeout":51"#), "{}", status());
+    assert!(
+        server.lines.iter().any(|l| l.contains("janus.jcfg, general: changes take effect after a restart"))
+    );
+    fs::write(folder.0.join("janus.jcfg"), janus("session_timeout = soon")).unwrap();
+    server.signal("HUP");
+    server.read_until("the settings stay as they were");
+    assert!(status().contains(r#""session_timeout":51"#), "{}", status());
+    server.signal("INT");
+    assert_eq!(server.end().1.code(), Some(0));
+}
+
+#[test]
+fn the_log_file_is_opened_anew_on_its_signal() {
+    let folder = folder(
+        "rotate",
+        &format!("{JANUS}general: {{ log_to_file = \"gateway.log\"; log_rotate_sig = \"SIGUSR1\" }}\n"),
+    );
+    let server = Server::start(&mut portunus(&folder));
+    let (log, old) = (folder.0.join("gateway.log"), folder.0.join("gateway.log.1"));
+    fs::rename(&log, &old).unwrap();
+    server.signal("USR1");
+    let begun = Instant::now();
+    while !log.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "no new log file");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    server.ask("/janus", Some(CREATE));
+    server.signal("INT");
+    server.end();
+    assert!(fs::read_to_string(&log).unwrap().contains("session created"));
+    assert!(!fs::read_to_string(&old).unwrap().contains("session created"));
+}
+
+#[test]
+fn metrics_tell_what_goes_on() {
+    let port = free_port();
+    let folder =
+        folder("metrics", &JANUS.replace("workers = 1", &format!("workers = 2; metrics_port = {port}")));
+    let server = Server::start(&mut portunus(&folder));
+    attached(&server);
+    let begun = Instant::now();
+    let page = loop {
+        let page = ask_at(&format!("127.0.0.1:{port}"), "/metrics", None);
+        if page.contains("\nportunus_handles 1\n") {
+            break page;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{page}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    for line in [
+        "portunus_info{version=",
+        "portunus_sessions 1",
+        "portunus_requests_total{api=\"janus\"} 2",
+        "portunus_worker_peers{worker=\"1\"} 0",
+        "portunus_worker_cpu_seconds_total{worker=\"0\"} ",
+        "portunus_transport_requests_total{transport=\"http\"} 2",
+        "process_resident_memory_bytes ",
+    ] {
+        assert!(page.lines().any(|l| l.starts_with(line)), "{line} in {page}");
+    }
+    // Each name is opened once.
+    let mut names: Vec<_> = page.lines().filter_map(|l| l.strip_prefix("# TYPE ")).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+    server.signal("INT");
+    assert_eq!(server.end().1.code(), Some(0));
+}
+
+#[test]
+fn one_more_signal_ends_it_at_once() {
     let folder = folder("signals", JANUS);
     let server = Server::start(&mut portunus(&folder));
     // A request that is never finished keeps the drain busy.
@@ -168,14 +351,8 @@ fn the_third_signal_ends_it_at_once() {
     assert!(server.ask("/janus/info", None).starts_with("HTTP/1.1 200"));
     let mut server = server;
     server.signal("TERM");
-    for wanted in ["Stopping server, please wait...", "Still stopping; once more to end at once..."] {
-        let mut line = String::new();
-        while !line.starts_with(wanted) {
-            line.clear();
-            assert!(server.out.read_line(&mut line).unwrap() > 0, "it ended before: {wanted}");
-        }
-        server.signal("TERM");
-    }
+    server.read_until("Stopping server, please wait...");
+    server.signal("TERM");
     assert_eq!(server.end().1.code(), Some(1));
 }
 

@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::socket::{
     Message, ReceiveBatch, SLOT, SendBatch, UdpSocket, Waker, process_cpu_time, thread_cpu_time,
 };
+use crate::status::StatusCell;
 use crate::worker::{Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, RouteEnd};
@@ -118,6 +119,7 @@ fn worker(
         others,
         local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        status: StatusCell::default(),
         events: Box::new(|_, _| Ok(())),
     })?;
     Ok((worker, local))

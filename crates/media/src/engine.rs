@@ -1,10 +1,12 @@
 //! The control side of the engine: starts the workers and passes each command on to the worker of its handle.
 
 use crate::addresses::{self, with_port};
+use crate::certificate::Certificate;
 use crate::dtls::{DtlsConfig, DtlsSettings};
 use crate::placement::Placement;
 use crate::settings::{Settings, Tuning};
 use crate::socket::{UdpSocket, Waker, interface_addresses};
+use crate::status::{StatusCell, Statuses};
 use crate::tcp::Listener;
 use crate::worker::{EventSink, Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
@@ -46,12 +48,14 @@ pub enum Error {
 pub struct Engine {
     workers: Vec<WorkerEnd>,
     placement: Placement,
+    dtls: Arc<DtlsConfig>,
     addresses: Vec<SocketAddr>,
     sdp_address: IpAddr,
 }
 
 struct WorkerEnd {
     mailbox: Mailbox,
+    status: StatusCell,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -94,7 +98,8 @@ impl Engine {
             let (inbox, commands) = sync_channel(COMMAND_QUEUE);
             let waker = Arc::new(Waker::new()?);
             starts.push((sockets, listeners, commands, Arc::clone(&waker)));
-            workers.push(WorkerEnd { mailbox: Mailbox::new(inbox, waker), thread: None });
+            let status = StatusCell::default();
+            workers.push(WorkerEnd { mailbox: Mailbox::new(inbox, waker), status, thread: None });
         }
         let others: Vec<_> = workers.iter().map(|w| w.mailbox.clone()).collect();
         for (index, (sockets, listeners, inbox, waker)) in starts.into_iter().enumerate() {
@@ -111,6 +116,7 @@ impl Engine {
                 local: local.clone(),
                 sdp_address,
                 events,
+                status: workers.get(index).map(|end| end.status.clone()).unwrap_or_default(),
             };
             let worker = Worker::new(start)?;
             let thread =
@@ -122,7 +128,7 @@ impl Engine {
         if let Some((host, port)) = settings.stun_server.clone() {
             crate::reflexive::resolve_in_background(host, port, others);
         }
-        Ok(Self { workers, placement: Placement::new(count), addresses, sdp_address })
+        Ok(Self { workers, placement: Placement::new(count), dtls, addresses, sdp_address })
     }
 
     /// Passes a command to the worker of its handle. The first [`MediaCommand::Negotiate`] of a handle
@@ -157,9 +163,27 @@ impl Engine {
         }
     }
 
+    /// Shows new peers another certificate. Peers that are there keep theirs.
+    ///
+    /// # Errors
+    /// It cannot be used; then nothing changes.
+    pub fn set_certificate(&mut self, certificate: &Certificate) -> Result<(), Error> {
+        let fresh = self.dtls.with_certificate(certificate).map_err(|e| Error::Certificate(e.to_string()))?;
+        for worker in &self.workers {
+            worker.mailbox.send(WorkerMessage::Certificate(Arc::clone(&fresh)));
+        }
+        self.dtls = fresh;
+        Ok(())
+    }
+
     /// Handles of each worker.
     pub fn loads(&self) -> &[usize] {
         self.placement.loads()
+    }
+
+    /// What the workers tell of themselves, now and later.
+    pub fn statuses(&self) -> Statuses {
+        Statuses(self.workers.iter().map(|w| w.status.clone()).collect())
     }
 
     /// Number of workers.
@@ -246,7 +270,7 @@ fn open_listeners(local: &[SocketAddr], index: usize, settings: &Settings) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::{Certificate, KeyKind};
+    use crate::certificate::KeyKind;
     use portunus_plugin::media::RouteEnd;
     use std::time::SystemTime;
 

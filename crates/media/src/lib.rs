@@ -47,6 +47,7 @@ mod settings;
 #[cfg(test)]
 mod simulation;
 mod socket;
+mod status;
 mod tcp;
 mod wheel;
 mod worker;
@@ -64,3 +65,4 @@ pub use certificate::Certificate;
 pub use engine::{Engine, Error, MAX_WORKERS};
 pub use reflexive::ask_stun_server;
 pub use settings::{Settings, Tuning};
+pub use status::{MediaTotals, Statuses, WorkerStatus};

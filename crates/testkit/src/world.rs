@@ -325,6 +325,7 @@ impl World {
             Output::SlowReply { .. }
             | Output::Ask { .. }
             | Output::Tune(_)
+            | Output::Drain(_)
             | Output::LogLine { .. }
             | Output::SessionClosed { .. }
             | Output::SessionClaimed { .. }

@@ -103,6 +103,7 @@ impl Core {
                 self.tell(ask, "sessions", sessions)
             }
             AdminVerb::AcceptNewSessions => self.accept_new_sessions(ask),
+            AdminVerb::Drain => self.drain(ask),
             AdminVerb::MessagePlugin => self.message_plugin(ask),
             AdminVerb::CustomEvent => self.custom_event(ask),
             AdminVerb::CustomLogline => self.custom_logline(ask),

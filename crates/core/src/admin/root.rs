@@ -3,7 +3,7 @@
 use super::unhandled;
 use crate::io::{Output, Question};
 use crate::machine::{Ask, Core};
-use crate::settings::limits;
+use crate::settings::{Reload, Tuning, limits};
 use portunus_api::{AdminVerb, ApiError, ErrorCode, Kind, Object, Value, optional, require};
 use portunus_plugin::Reply;
 use serde_json::json;
@@ -24,8 +24,7 @@ impl Core {
             "log_level": tuning.log_level,
             "log_timestamps": tuning.log_timestamps,
             "log_colors": tuning.log_colors,
-            // Not a setting of ours that anything obeys: the log's file is opened once.
-            "log_rotate_sig": 0,
+            "log_rotate_sig": settings.log_rotate_signal,
             "locking_debug": tuning.locking_debug,
             "refcount_debug": tuning.refcount_debug,
             "min_nack_queue": tuning.min_nack_queue,
@@ -95,12 +94,7 @@ impl Core {
             _ => return Err(unhandled(&ask.request)),
         };
         tracing::info!(%value, "changed by an administrator: {name}");
-        if tuning != self.settings.tuning {
-            self.settings.info.min_nack_queue = tuning.min_nack_queue;
-            self.settings.info.nack_optimizations = tuning.nack_optimizations;
-            self.settings.tuning = tuning.clone();
-            self.outputs.push_back(Output::Tune(Box::new(tuning)));
-        }
+        self.tune(tuning);
         self.tell(ask, name, value)
     }
 
@@ -109,6 +103,44 @@ impl Core {
         self.accepting = accept && !self.ending;
         tracing::info!(accept, "changed by an administrator: whether new sessions are accepted");
         self.tell(ask, "accept", accept)
+    }
+
+    /// `drain`
+    pub(super) fn drain(&mut self, ask: &Ask) -> Result<(), ApiError> {
+        let timeout = optional(&ask.request.body, "timeout", Kind::PositiveInteger)?.and_then(Value::as_u64);
+        tracing::info!("draining for an administrator");
+        self.on_drain();
+        self.outputs.push_back(Output::Drain(timeout.map(Duration::from_secs)));
+        self.tell(ask, "handles", self.handles.len())
+    }
+
+    /// Settings were read again.
+    pub(crate) fn on_reload(&mut self, reload: Reload) {
+        let Reload {
+            api_secret,
+            admin_secret,
+            session_timeout,
+            reclaim_session_timeout,
+            candidates_timeout,
+            tuning,
+        } = reload;
+        let settings = &mut self.settings;
+        settings.api_secret = api_secret;
+        settings.admin_secret = admin_secret;
+        settings.session_timeout = session_timeout;
+        settings.reclaim_session_timeout = reclaim_session_timeout;
+        settings.candidates_timeout = candidates_timeout;
+        self.tune(tuning);
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        if tuning == self.settings.tuning {
+            return;
+        }
+        self.settings.info.min_nack_queue = tuning.min_nack_queue;
+        self.settings.info.nack_optimizations = tuning.nack_optimizations;
+        self.settings.tuning = tuning.clone();
+        self.outputs.push_back(Output::Tune(Box::new(tuning)));
     }
 
     pub(super) fn message_plugin(&mut self, ask: &Ask) -> Result<(), ApiError> {

@@ -394,6 +394,7 @@ impl Rig {
             Output::SlowReply { json, delay, .. } => format!("slow reply {} {json}", delay.as_millis()),
             Output::Ask { question, what } => format!("ask {question} {what:?}"),
             Output::Tune(tuning) => format!("tune {tuning:?}"),
+            Output::Drain(timeout) => format!("drain {timeout:?}"),
             Output::LogLine { level, line } => format!("log {level} {line}"),
             Output::PollVerdict { verdict, .. } => format!("verdict {verdict:?}"),
             Output::Task { plugin, ticket, task: Task::Store(group) } => {

@@ -2,6 +2,7 @@
 //! `events`, and our own `portunus`.
 
 use portunus_jcfg::{Document, Kind, Problem, Reader, Section, Severity};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,6 +83,16 @@ pub(crate) struct General {
     pub(crate) no_webrtc_encryption: bool,
 }
 
+impl RotateSignal {
+    /// The number that `get_status` tells, on Linux.
+    pub(crate) const fn number(self) -> i32 {
+        match self {
+            Self::Hup => 1,
+            Self::Usr1 => 10,
+        }
+    }
+}
+
 /// The log settings of section `general`.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
@@ -90,7 +101,6 @@ pub(crate) struct Log {
     /// Append to this file.
     pub(crate) to_file: Option<PathBuf>,
     /// Open the file anew on this signal.
-    #[allow(dead_code, reason = "nothing uses it yet: see its line in `keys`")]
     pub(crate) rotate_signal: Option<RotateSignal>,
     /// Janus' level: 0 nothing, 1 fatal, 2 errors, 3 warnings, 4 what happens, 5 to 7 more and more detail.
     pub(crate) level: u8,
@@ -164,6 +174,10 @@ pub(crate) struct Portunus {
     pub(crate) max_connections_per_address: usize,
     /// Events kept for one session that nobody fetches.
     pub(crate) max_events_per_session: usize,
+    /// Where metrics, health and readiness are told; nowhere if absent.
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How long calls go on after SIGTERM.
+    pub(crate) drain_timeout: Duration,
 }
 
 /// `setup:` of our answers.
@@ -360,6 +374,8 @@ fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
     if single_port && udp_port == 0 {
         s.report("single_port", Severity::Error, Kind::BadValue, "needs a port: `udp_port` is 0");
     }
+    let metrics_port = s.get_int("metrics_port", 0, 0..=u16::MAX);
+    let metrics_ip = s.get_with("metrics_ip", values::ip).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let roles = [("active", DtlsRole::Active), ("passive", DtlsRole::Passive)];
     Portunus {
         udp_port,
@@ -375,6 +391,8 @@ fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
         max_connections: Some(s.get_int("max_connections", 0, 0..=1_000_000)).filter(|&most| most > 0),
         max_connections_per_address: s.get_int("max_connections_per_address", 0, 0..=1_000_000),
         max_events_per_session: s.get_int("max_events_per_session", 1000, 10..=1_000_000),
+        metrics: Some(metrics_port).filter(|&port| port > 0).map(|port| SocketAddr::new(metrics_ip, port)),
+        drain_timeout: seconds(&mut s, "drain_timeout_s", 8),
     }
 }
 

@@ -97,7 +97,7 @@ const JANUS_KEYS: &[Key] = &[
     silent("general", "loggers_folder"),
     used("general", "log_to_stdout"),
     used("general", "log_to_file"),
-    later("general", "log_rotate_sig", "", "opening the log file anew on a signal"),
+    used("general", "log_rotate_sig"),
     used("general", "debug_level"),
     used("general", "debug_timestamps"),
     used("general", "debug_colors"),
@@ -189,6 +189,9 @@ const JANUS_KEYS: &[Key] = &[
     used("portunus", "max_connections"),
     used("portunus", "max_connections_per_address"),
     used("portunus", "max_events_per_session"),
+    used("portunus", "metrics_port"),
+    used("portunus", "metrics_ip"),
+    used("portunus", "drain_timeout_s"),
 ];
 
 const HTTP_KEYS: &[Key] = &[

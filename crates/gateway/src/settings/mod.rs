@@ -30,7 +30,9 @@ pub(crate) use check::check;
 pub(crate) use echotest::EchotestSettings;
 pub(crate) use files::{Disk, FileSource, include};
 pub(crate) use http::{HttpApi, HttpSettings};
-pub(crate) use janus::{CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus};
+pub(crate) use janus::{
+    CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus, RotateSignal,
+};
 pub(crate) use listener::{Cors, Listener};
 pub(crate) use network::{Media, Nat};
 pub(crate) use portunus_jcfg::{Kind, Problem, Severity};

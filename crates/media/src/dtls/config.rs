@@ -54,6 +54,7 @@ impl Default for DtlsSettings {
 
 /// The shared configuration; made once per process, or per certificate.
 pub struct DtlsConfig {
+    fingerprint: String,
     #[cfg(test)]
     certificate: Certificate,
     settings: DtlsSettings,
@@ -75,6 +76,7 @@ impl DtlsConfig {
             .with_mtu(settings.mtu.max(MIN_MTU) - overhead)
             .with_server_name(SERVER_NAME.to_owned());
         let config = Self {
+            fingerprint: certificate.fingerprint_sha256().to_owned(),
             #[cfg(test)]
             certificate: certificate.clone(),
             settings,
@@ -84,6 +86,19 @@ impl DtlsConfig {
             config.handshake(role, &config.settings.profiles, Arc::new(|_, _| Ok(())))?;
         }
         Ok(Arc::new(config))
+    }
+
+    /// Of the certificate shown to peers, SHA-256.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The same with another certificate.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub(crate) fn with_certificate(&self, certificate: &Certificate) -> Result<Arc<Self>, DtlsError> {
+        Self::new(certificate, self.settings.clone())
     }
 
     /// The certificate shown to peers.

@@ -109,6 +109,18 @@ pub(crate) struct Refused {
     pub(crate) stale: u64,
 }
 
+impl Refused {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.early += other.early;
+        self.forged += other.forged;
+        self.replayed += other.replayed;
+        self.unknown_stream += other.unknown_stream;
+        self.malformed += other.malformed;
+        self.no_room += other.no_room;
+        self.stale += other.stale;
+    }
+}
+
 struct Srtp {
     profile: Profile,
     sealer: Sealer,
@@ -243,6 +255,11 @@ impl Peer {
 
     pub(crate) fn pwd(&self) -> &str {
         self.ice.pwd()
+    }
+
+    /// Of the certificate this peer is shown: that of its beginning, whatever was loaded since.
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.dtls_config.fingerprint()
     }
 
     pub(crate) const fn setup(&self) -> Setup {

@@ -5,6 +5,7 @@ use super::{Peer, PeerCx, Stage};
 use crate::dtls::Dtls;
 use crate::egress::{Link, Path};
 use crate::settings::Settings;
+use crate::status::MediaTotals;
 use portunus_plugin::report::{
     DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
 };
@@ -18,7 +19,7 @@ impl Peer {
         let estimate = self.estimate(cx.clock.micros(now));
         PeerReport {
             ice: self.ice_report(cx, local),
-            dtls: self.dtls_report(cx),
+            dtls: self.dtls_report(),
             estimate,
             lines: self.line_reports(cx.settings),
         }
@@ -36,6 +37,27 @@ impl Peer {
             report
         };
         self.lines.iter().enumerate().map(one).collect()
+    }
+
+    /// What the m-lines have counted so far.
+    pub(crate) fn totals(&self) -> MediaTotals {
+        let mut totals = MediaTotals::default();
+        for line in &self.lines {
+            for source in &line.sources {
+                totals.received += source.stats.received();
+                totals.lost += source.stats.lost();
+                totals.repaired += source.repaired;
+                totals.nacks_sent += source.nacks_sent;
+                totals.keyframe_requests += source.keyframes.sent;
+            }
+            if let Some(sink) = &line.sink {
+                totals.sent += u64::from(sink.packets);
+                totals.nacked += sink.nacked;
+                totals.resent += sink.resent;
+                totals.lost_by_clients += u64::try_from(sink.lost_before.unwrap_or(0)).unwrap_or(0);
+            }
+        }
+        totals
     }
 
     fn ice_report(&self, cx: &PeerCx<'_>, local: Vec<Candidate>) -> IceReport {
@@ -67,10 +89,10 @@ impl Peer {
         Some(SelectedPair { local, remote: path.remote, remote_kind, transport })
     }
 
-    fn dtls_report(&self, cx: &PeerCx<'_>) -> DtlsReport {
+    fn dtls_report(&self) -> DtlsReport {
         let remote = self.remote_fingerprint.as_ref().map(ToString::to_string);
         DtlsReport {
-            fingerprint: cx.settings.certificate.fingerprint_sha256().to_owned(),
+            fingerprint: self.fingerprint().to_owned(),
             remote_fingerprint: remote.and_then(|text| {
                 text.split_once(' ').map(|(hash, value)| (value.to_owned(), hash.to_owned()))
             }),

@@ -15,6 +15,7 @@ use crate::certificate::{Certificate, KeyKind};
 use crate::dtls::{DtlsConfig, DtlsSettings};
 use crate::settings::Settings;
 use crate::socket::{UdpSocket, Waker};
+use crate::status::StatusCell;
 use crate::worker::{Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent, Negotiation, RouteEnd};
@@ -357,6 +358,7 @@ fn worker_among(
         others,
         local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        status: StatusCell::default(),
         events: Box::new(|_, _| Ok(())),
     };
     (Worker::new(start).unwrap(), local)

@@ -36,6 +36,7 @@ impl Worker {
                 }
                 #[cfg(feature = "bench")]
                 WorkerMessage::Bench(call) => call.carry_out(self, now),
+                WorkerMessage::Certificate(dtls) => self.dtls = dtls,
                 WorkerMessage::Tune(tuning) => Arc::make_mut(&mut self.settings).tune(tuning),
                 WorkerMessage::Stop => self.stopping = true,
             }

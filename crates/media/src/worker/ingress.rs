@@ -26,9 +26,11 @@ impl Worker {
                     break;
                 }
             };
+            self.received.datagrams += u64::try_from(n).unwrap_or(0);
             for i in 0..n {
                 match batch.datagram(i) {
                     Some((bytes, remote)) => {
+                        self.received.bytes += u64::try_from(bytes.len()).unwrap_or(0);
                         let path = Path { link: Link::Udp(socket), remote };
                         self.on_datagram(bytes, i, path, local, now);
                     }

@@ -13,6 +13,7 @@ mod negotiation;
 mod routes;
 #[cfg(test)]
 mod simulated;
+mod status;
 
 #[cfg(feature = "bench")]
 pub(crate) use benched::{Call, Sight};
@@ -28,6 +29,7 @@ use crate::random::Random;
 use crate::reflexive::{Reflexive, server_for, transaction_of};
 use crate::settings::{Settings, Tuning};
 use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
+use crate::status::{Received, StatusCell};
 use crate::tcp::{Connections, Listener};
 use crate::wheel::Wheel;
 use portunus_bwe::Costs;
@@ -35,6 +37,7 @@ use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent, RouteEnd};
 use portunus_rtp::store::Resend as Entry;
 use portunus_sdp::Candidate;
+use status::Gone;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -76,6 +79,8 @@ pub(crate) enum WorkerMessage {
     Resolved(HandleId, Box<Candidate>),
     /// Settings that were changed.
     Tune(Tuning),
+    /// What new peers are shown from now on.
+    Certificate(Arc<DtlsConfig>),
     /// From a benchmark.
     #[cfg(feature = "bench")]
     Bench(benched::Call),
@@ -106,6 +111,7 @@ pub(crate) struct Start {
     pub(crate) local: Vec<SocketAddr>,
     pub(crate) sdp_address: IpAddr,
     pub(crate) events: EventSink,
+    pub(crate) status: StatusCell,
 }
 
 /// See the module.
@@ -157,8 +163,13 @@ pub(crate) struct Worker {
     wheel: Wheel,
     clock: Clock,
     egress: Egress,
+    received: Received,
     sent: SendCounters,
     pub(crate) dropped: Dropped,
+    /// What peers counted that are gone.
+    gone: Gone,
+    longest_turn: Duration,
+    status: StatusCell,
     #[cfg(feature = "bench")]
     watch: Option<benched::Watch>,
     stopping: bool,
@@ -255,8 +266,12 @@ impl Worker {
             wheel: Wheel::new(now),
             clock: Clock::new(now),
             egress: Egress::new(),
+            received: Received::default(),
             sent: SendCounters::default(),
             dropped: Dropped::default(),
+            gone: Gone::default(),
+            longest_turn: Duration::ZERO,
+            status: start.status,
             #[cfg(feature = "bench")]
             watch: None,
             stopping: false,
@@ -272,13 +287,17 @@ impl Worker {
     fn run_until_stopped(&mut self) {
         let mut ready = Vec::with_capacity(64);
         let mut housekeeping = Instant::now();
+        let mut begun = housekeeping;
         while !self.stopping {
-            let sleep = self.sleep(Instant::now(), housekeeping);
+            let ended = Instant::now();
+            self.took(ended.saturating_duration_since(begun));
+            let sleep = self.sleep(ended, housekeeping);
             if let Err(error) = self.epoll.wait(sleep, &mut ready) {
                 tracing::error!(%error, "cannot wait for the network");
                 std::thread::sleep(Duration::from_millis(10));
             }
             let now = Instant::now();
+            begun = now;
             for token in ready.iter().copied() {
                 self.on_token(token, now);
             }
@@ -286,6 +305,7 @@ impl Worker {
             if now >= housekeeping {
                 housekeeping = now + HOUSEKEEPING;
                 self.keep_house(now);
+                self.publish(now);
             }
             self.flush();
             self.hand_over();
@@ -489,6 +509,7 @@ impl Worker {
     fn remove(&mut self, key: usize, reason: Option<String>, now: Instant, tell_peer: bool) {
         let Some(mut peer) = self.peers.try_remove(key) else { return };
         let handle = peer.handle();
+        self.gone.add(&peer);
         let stats = peer.last_stats(&self.settings);
         self.waiting_events.extend(stats.map(|stats| (handle, stats)));
         if tell_peer {

@@ -194,7 +194,7 @@ impl Worker {
         let transport = LocalTransport {
             ufrag: peer.ufrag().to_owned(),
             pwd: peer.pwd().to_owned(),
-            fingerprint: self.settings.certificate.fingerprint_sha256().to_owned(),
+            fingerprint: peer.fingerprint().to_owned(),
             setup,
             lite: self.settings.ice_lite,
             candidates: candidates.clone(),
