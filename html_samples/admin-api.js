@@ -40,8 +40,11 @@ export class AdminApi {
   /** The answer to a request at `path` (`/session/handle`). What is `urgent` goes before what waits. */
   ask(verb, fields = {}, path = '', { urgent = false } = {}) {
     return new Promise((resolve, reject) => {
-      const go = () => this.#post(path, { janus: verb, transaction: transaction(), admin_secret: this.secret, ...fields })
-        .then(resolve, reject);
+      const go = () =>
+        this.#post(path, { janus: verb, transaction: transaction(), admin_secret: this.secret, ...fields }).then(
+          resolve,
+          reject,
+        );
       this.waiting[urgent ? 'unshift' : 'push']({ go, reject });
       this.#next();
     });
@@ -51,7 +54,12 @@ export class AdminApi {
   async plugin(plugin, request, options) {
     const { response } = await this.ask('message_plugin', { plugin, request }, '', options);
     if (response?.error_code) {
-      throw new AdminError('refused', 'The plugin refused that', `${response.error} (${response.error_code})`, response.error_code);
+      throw new AdminError(
+        'refused',
+        'The plugin refused that',
+        `${response.error} (${response.error_code})`,
+        response.error_code,
+      );
     }
     return response ?? {};
   }
@@ -64,10 +72,13 @@ export class AdminApi {
   #next() {
     if (this.flying >= IN_FLIGHT || this.waiting.length === 0) return;
     this.flying += 1;
-    this.waiting.shift().go().finally(() => {
-      this.flying -= 1;
-      this.#next();
-    });
+    this.waiting
+      .shift()
+      .go()
+      .finally(() => {
+        this.flying -= 1;
+        this.#next();
+      });
   }
 
   async #post(path, body) {
@@ -99,23 +110,40 @@ export class AdminApi {
     let answer = null;
     try {
       answer = read(text);
-    } catch { /* no JSON */ }
+    } catch {
+      /* no JSON */
+    }
     if (typeof answer?.janus === 'string') return answer;
-    const what = response.ok ? 'its answer is not one of the Admin API' : `it says ${response.status} ${response.statusText}`;
-    throw new AdminError('other', 'This is not an Admin API', `Something answers at ${this.address}, but ${what}. Look at port and path.`);
+    const what = response.ok
+      ? 'its answer is not one of the Admin API'
+      : `it says ${response.status} ${response.statusText}`;
+    throw new AdminError(
+      'other',
+      'This is not an Admin API',
+      `Something answers at ${this.address}, but ${what}. Look at port and path.`,
+    );
   }
 
   /** A browser does not tell a page why a request failed; a request whose answer nobody may read shows who is there. */
   async #why(error, always) {
     const { protocol, origin } = new URL(this.address);
     if (location.protocol === 'https:' && protocol === 'http:') {
-      return gone(`This page is from https, and browsers keep such pages from ${origin}. Use an https address (admin_https).`);
+      return gone(
+        `This page is from https, and browsers keep such pages from ${origin}. Use an https address (admin_https).`,
+      );
     }
-    const there = await fetch(`${this.address}/info`, { ...always, mode: 'no-cors', redirect: 'follow' }).then(() => true, () => false);
+    const there = await fetch(`${this.address}/info`, { ...always, mode: 'no-cors', redirect: 'follow' }).then(
+      () => true,
+      () => false,
+    );
     if (!there) return gone(`Nothing answers at ${this.address} (${error.message}).`);
-    return new AdminError('foreign', 'The gateway does not let this page in', `${origin} answers, but not to pages of ${location.origin}. `
-      + 'Set general.admin_secret in janus.jcfg, without which other origins are not let in; '
-      + 'if cors.allow_origin is set there, it has to name this page.');
+    return new AdminError(
+      'foreign',
+      'The gateway does not let this page in',
+      `${origin} answers, but not to pages of ${location.origin}. ` +
+        'Set general.admin_secret in janus.jcfg, without which other origins are not let in; ' +
+        'if cors.allow_origin is set there, it has to name this page.',
+    );
   }
 }
 
@@ -124,7 +152,14 @@ const closed = () => new AdminError('closed', 'Logged out', 'The page no longer 
 const transaction = () => Math.random().toString(36).slice(2);
 
 function refusal({ code, reason }) {
-  if (code === 403) return new AdminError('secret', 'The secret is wrong', 'The gateway said 403: it is not the value of general.admin_secret.', code);
+  if (code === 403) {
+    return new AdminError(
+      'secret',
+      'The secret is wrong',
+      'The gateway said 403: it is not the value of general.admin_secret.',
+      code,
+    );
+  }
   return new AdminError('refused', 'The gateway refused that', `${reason} (${code})`, code);
 }
 

@@ -14,7 +14,7 @@ export const button = (text, does, kind = '') => {
  * What goes is told so by way of its `view`.
  */
 export function keyed(parent, items, key, create, update, after = null) {
-  const known = parent.known ??= new Map();
+  const known = (parent.known ??= new Map());
   const wanted = new Map(items.map((item) => [String(key(item)), item]));
   // First what goes: an element that is moved loses the focus, and none has to move for it.
   for (const [id, element] of known) {
@@ -43,27 +43,42 @@ export function put(element, text) {
 /** `pairs` of name and value in a `dl`; those without a value are left out. */
 export function facts(list, pairs) {
   const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== '');
-  keyed(list, shown, ([name]) => name, ([name]) => make('div', {}, make('dt', {}, name), make('dd')),
+  keyed(
+    list,
+    shown,
+    ([name]) => name,
+    ([name]) => make('div', {}, make('dt', {}, name), make('dd')),
     (row, [, value]) => {
       put(row.lastChild, value);
       row.lastChild.title = String(value);
-    });
+    },
+  );
 }
 
 /** One row of cells; `cells` are texts or elements. */
-export const row = (cells, kind = 'td') => make('tr', {}, ...cells.map((cell) => make(kind, kind === 'th' ? { scope: 'col' } : {}, cell)));
+export const row = (cells, kind = 'td') =>
+  make('tr', {}, ...cells.map((cell) => make(kind, kind === 'th' ? { scope: 'col' } : {}, cell)));
 
 export function table(label, heads) {
   const body = make('tbody');
   const element = make('table', { 'aria-label': label }, make('thead', {}, row(heads, 'th')), body);
-  return { box: make('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': label }, element), element, body };
+  return {
+    box: make('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': label }, element),
+    element,
+    body,
+  };
 }
 
 /** A question in a dialogue. Ends with what `answer()` gives, or `null` if it is called off. */
 export function question(title, text, { yes, kind, fields = [], answer = () => true }) {
   const dialog = make('dialog', { 'aria-labelledby': 'question-title', class: 'panel' });
-  const form = make('form', { method: 'dialog', class: 'stack' },
-    make('h2', { id: 'question-title' }, title), make('p', {}, text), ...fields);
+  const form = make(
+    'form',
+    { method: 'dialog', class: 'stack' },
+    make('h2', { id: 'question-title' }, title),
+    make('p', {}, text),
+    ...fields,
+  );
   const no = button('Cancel', () => dialog.close());
   const go = make('button', { class: `button ${kind}`, type: 'submit', value: 'yes' }, yes);
   form.append(make('div', { class: 'commands' }, go, no));
@@ -78,7 +93,7 @@ export function question(title, text, { yes, kind, fields = [], answer = () => t
     });
     dialog.showModal();
     // What cannot be undone is not what Enter does.
-    (kind === 'stop' ? no : form.querySelector('input') ?? no).focus();
+    (kind === 'stop' ? no : (form.querySelector('input') ?? no)).focus();
   });
 }
 
@@ -97,15 +112,19 @@ export function say(text) {
 
 /** A copy button: the clipboard is not there on plain http, then the text is selected. */
 export function copyButton(source) {
-  const element = button('Copy', async () => {
-    try {
-      await navigator.clipboard.writeText(source.textContent);
-      say('Copied.');
-    } catch {
-      getSelection().selectAllChildren(source);
-      say('Selected: copy it with Ctrl+C.');
-    }
-  }, 'plain slim');
+  const element = button(
+    'Copy',
+    async () => {
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        say('Copied.');
+      } catch {
+        getSelection().selectAllChildren(source);
+        say('Selected: copy it with Ctrl+C.');
+      }
+    },
+    'plain slim',
+  );
   return element;
 }
 

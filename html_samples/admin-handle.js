@@ -1,4 +1,5 @@
-// One handle: what `handle_info` says of it in a readable way, and charts of each of its streams, from one answer to the next.
+// One handle: what `handle_info` says of it in a readable way, and charts of each of its streams, from one answer to
+// the next.
 
 import { $, kilobits } from './page.js';
 import { write } from './admin-api.js';
@@ -12,17 +13,35 @@ export class HandleView {
   constructor(app) {
     this.app = app;
     this.chosen = null;
-    $('handle-close').addEventListener('click', () => { this.close(); this.app.show(); });
+    $('handle-close').addEventListener('click', () => {
+      this.close();
+      this.app.show();
+    });
     $('handle-raw').parentElement.addEventListener('toggle', () => this.#raw());
     $('handle-raw').before(copyButton($('handle-raw')));
     $('handle-acts').append(
-      button('Hang up', () => this.#act('hangup_webrtc', 'Hang up the call of', 'Its PeerConnection ends; the handle stays and may call again.', 'Hang up', 'was hung up')),
-      button('Detach handle', () => this.#act('detach_handle', 'Detach', 'The handle ends, and its owner is told so.', 'Detach', 'was detached'), 'stop'),
+      button('Hang up', () =>
+        this.#act(
+          'hangup_webrtc',
+          'Hang up the call of',
+          'Its PeerConnection ends; the handle stays and may call again.',
+          'Hang up',
+          'was hung up',
+        ),
+      ),
+      button(
+        'Detach handle',
+        () =>
+          this.#act('detach_handle', 'Detach', 'The handle ends, and its owner is told so.', 'Detach', 'was detached'),
+        'stop',
+      ),
       button('End session', () => this.#endSession(), 'stop'),
     );
   }
 
-  is(session, handle) { return this.chosen?.session === session && this.chosen.handle === handle; }
+  is(session, handle) {
+    return this.chosen?.session === session && this.chosen.handle === handle;
+  }
 
   open(session, handle) {
     if (this.is(session, handle)) return;
@@ -63,9 +82,15 @@ export class HandleView {
     chosen.shown = info;
     facts($('handle-facts'), summary(info));
     const streams = streamsOf(info);
-    keyed($('handle-streams'), streams, ({ line }) => `${line.mid} ${write(line.direction)}`, ({ line }) => this.#stream(line), (element, stream) => {
-      element.view.take(stream, info.current_time / 1e6);
-    });
+    keyed(
+      $('handle-streams'),
+      streams,
+      ({ line }) => `${line.mid} ${write(line.direction)}`,
+      ({ line }) => this.#stream(line),
+      (element, stream) => {
+        element.view.take(stream, info.current_time / 1e6);
+      },
+    );
     $('handle-idle').hidden = streams.length > 0;
     this.#descriptions(info.sdps ?? {});
     this.#raw();
@@ -95,14 +120,25 @@ export class HandleView {
 
   async #act(verb, title, text, yes, done) {
     const { session, handle } = this.chosen;
-    if (!await confirmed(`${title} handle ${handle}?`, text, yes)) return;
-    await this.app.act(`Handle ${handle} ${done}.`, (api) => api.ask(verb, {}, `/${session}/${handle}`, { urgent: true }));
+    if (!(await confirmed(`${title} handle ${handle}?`, text, yes))) return;
+    await this.app.act(`Handle ${handle} ${done}.`, (api) =>
+      api.ask(verb, {}, `/${session}/${handle}`, { urgent: true }),
+    );
   }
 
   async #endSession() {
     const { session } = this.chosen;
-    if (!await confirmed(`End session ${session}?`, 'All of its handles end with it, and with them every call they carry.', 'End session')) return;
-    await this.app.act(`Session ${session} ended.`, (api) => api.ask('destroy_session', {}, `/${session}`, { urgent: true }));
+    if (
+      !(await confirmed(
+        `End session ${session}?`,
+        'All of its handles end with it, and with them every call they carry.',
+        'End session',
+      ))
+    )
+      return;
+    await this.app.act(`Session ${session} ended.`, (api) =>
+      api.ask('destroy_session', {}, `/${session}`, { urgent: true }),
+    );
   }
 }
 
@@ -118,7 +154,9 @@ const since = (info, at) => (at === undefined ? undefined : `${span((info.curren
 function summary(info) {
   const { ice, dtls, bwe } = info.webrtc ?? {};
   const about = info.plugin_specific ?? {};
-  const on = Object.entries(info.flags ?? {}).filter(([, value]) => value).map(([name]) => name);
+  const on = Object.entries(info.flags ?? {})
+    .filter(([, value]) => value)
+    .map(([name]) => name);
   const [ours, theirs] = ice?.['selected-pair']?.split(' <-> ') ?? [];
   return [
     ['Session', `${info.session_id} (${plain(info.session_transport ?? '')})`],
@@ -129,13 +167,28 @@ function summary(info) {
     ['Connected', since(info, ice?.connected)],
     ['Our address', ours],
     ['Their address', theirs],
-    ['DTLS', dtls && `${dtls['dtls-state']}, ${dtls['dtls-role']}${dtls.retransmissions ? `, ${dtls.retransmissions} repeated` : ''}`],
+    [
+      'DTLS',
+      dtls &&
+        [dtls['dtls-state'], dtls['dtls-role'], dtls.retransmissions && `${dtls.retransmissions} repeated`]
+          .filter(Boolean)
+          .join(', '),
+    ],
     ['SRTP', dtls?.['srtp-profile']?.replace(/^SRTP_/, '')],
     ['Data channels', dtls && (dtls['sctp-association'] ? 'yes' : 'no')],
     ['Transport-wide feedback', bwe && (bwe.twcc ? 'yes' : 'no')],
     ['Bitrate cap', about.bitrate === undefined ? undefined : rate(about.bitrate, 'none')],
     ['Their network carries', about.estimate && rate(about.estimate)],
-    ['State', [about.paused && 'paused', about.pending_offer && 'an offer waits for its answer', about.e2ee && 'end-to-end encrypted'].filter(Boolean).join(', ')],
+    [
+      'State',
+      [
+        about.paused && 'paused',
+        about.pending_offer && 'an offer waits for its answer',
+        about.e2ee && 'end-to-end encrypted',
+      ]
+        .filter(Boolean)
+        .join(', '),
+    ],
     ['Queued packets', info['queued-packets'] || undefined],
     ['Flags', on.join(', ')],
   ];
@@ -150,10 +203,15 @@ function streamsOf(info) {
   return lines.map((line) => {
     const told = (about.streams ?? []).find((stream) => stream.mid === line.mid) ?? {};
     // The echo plugin has one picture and tells of it beside everything else.
-    const layers = told.simulcast?.substream !== undefined ? told.simulcast : told.svc?.['spatial-layer'] !== undefined ? told.svc
-      : line.type === 'video' && (about.substream !== undefined || about['spatial-layer'] !== undefined) ? about : null;
+    const layers =
+      told.simulcast?.substream !== undefined
+        ? told.simulcast
+        : told.svc?.['spatial-layer'] !== undefined
+          ? told.svc
+          : line.type === 'video' && (about.substream !== undefined || about['spatial-layer'] !== undefined)
+            ? about
+            : null;
     const cause = (about['layer-causes'] ?? []).find((one) => one.mid === line.mid)?.cause;
     return { line, told, layers, cause };
   });
 }
-

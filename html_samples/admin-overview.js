@@ -50,32 +50,53 @@ export class Overview {
     ]);
     this.#workers(known.loops);
     facts($('overview-server'), server(info));
-    facts($('overview-status'), Object.entries(status).map(([key, value]) => [spoken(key), words(value)]));
+    facts(
+      $('overview-status'),
+      Object.entries(status).map(([key, value]) => [spoken(key), words(value)]),
+    );
   }
 
   #workers(loops) {
     const most = Math.max(1, ...loops.map((loop) => loop.handles));
     $('no-workers').hidden = loops.length > 0;
     $('workers').hidden = loops.length === 0;
-    keyed($('workers').tBodies[0], loops, (loop) => loop.id, (loop) => {
-      const bar = make('div', { class: 'load', 'aria-hidden': 'true' }, make('div'));
-      const made = row([`Worker ${loop.id}`, '', bar]);
-      made.cells[1].className = 'number';
-      return made;
-    }, (made, loop) => {
-      put(made.cells[1], loop.handles);
-      made.cells[2].firstChild.firstChild.style.width = `${(100 * loop.handles) / most}%`;
-    });
+    keyed(
+      $('workers').tBodies[0],
+      loops,
+      (loop) => loop.id,
+      (loop) => {
+        const bar = make('div', { class: 'load', 'aria-hidden': 'true' }, make('div'));
+        const made = row([`Worker ${loop.id}`, '', bar]);
+        made.cells[1].className = 'number';
+        return made;
+      },
+      (made, loop) => {
+        put(made.cells[1], loop.handles);
+        made.cells[2].firstChild.firstChild.style.width = `${(100 * loop.handles) / most}%`;
+      },
+    );
   }
 }
 
 const handlesOf = ({ loops }) => loops.reduce((sum, loop) => sum + loop.handles, 0);
 const words = (value) => (typeof value === 'boolean' ? (value ? 'yes' : 'no') : value);
-const names = (list) => Object.keys(list ?? {}).map((name) => name.replace(/^janus\./, '')).join(', ');
+const names = (list) =>
+  Object.keys(list ?? {})
+    .map((name) => name.replace(/^janus\./, ''))
+    .join(', ');
 
 function server(info) {
-  const flags = { 'ice-lite': 'ICE lite', 'ice-tcp': 'ICE over TCP', ipv6: 'IPv6', 'full-trickle': 'full trickle', data_channels: 'data channels',
-    'mdns-enabled': 'mDNS', api_secret: 'API secret', auth_token: 'tokens', event_handlers: 'event handlers' };
+  const flags = {
+    'ice-lite': 'ICE lite',
+    'ice-tcp': 'ICE over TCP',
+    ipv6: 'IPv6',
+    'full-trickle': 'full trickle',
+    data_channels: 'data channels',
+    'mdns-enabled': 'mDNS',
+    api_secret: 'API secret',
+    auth_token: 'tokens',
+    event_handlers: 'event handlers',
+  };
   return [
     ['Server', [info.name, info.portunus?.version].filter(Boolean).join(' ')],
     ['Name', info['server-name']],
@@ -84,7 +105,13 @@ function server(info) {
     ['Address', info['local-ip']],
     ['Public address', [info['public-ip'], info['public-ips']].flat().filter(Boolean).join(', ')],
     ['Sessions time out', info['session-timeout'] ? `after ${span(info['session-timeout'])}` : 'never'],
-    ['Has', Object.entries(flags).filter(([key]) => info[key]).map(([, name]) => name).join(', ')],
+    [
+      'Has',
+      Object.entries(flags)
+        .filter(([key]) => info[key])
+        .map(([, name]) => name)
+        .join(', '),
+    ],
     ['Plugins', names(info.plugins)],
     ['Transports', names(info.transports)],
     ['Event handlers', names(info.events)],

@@ -34,16 +34,31 @@ const KEEP = () => toggle('Also in the configuration file', false);
 
 export async function editRoom(rooms, room) {
   const description = field('Description', { type: 'text', value: room.description ?? '', maxlength: '200' });
-  const publishers = field('Publishers at most', { type: 'number', min: '0', value: String(room.max_publishers ?? '') });
-  const bitrate = field('Bitrate of each, kbit/s (0: no limit)', { type: 'number', min: '0', value: room.bitrate === undefined ? '' : String(room.bitrate / 1000) });
+  const publishers = field('Publishers at most', {
+    type: 'number',
+    min: '0',
+    value: String(room.max_publishers ?? ''),
+  });
+  const bitrate = field('Bitrate of each, kbit/s (0: no limit)', {
+    type: 'number',
+    min: '0',
+    value: room.bitrate === undefined ? '' : String(room.bitrate / 1000),
+  });
   const pin = field('New PIN (empty: as it is)', { type: 'text' });
   const hidden = toggle('Private: not in the list', Boolean(room.is_private || room.unlisted));
   const kept = KEEP();
   const sure = await question(`Room ${room.room}`, 'Who is in the room stays in it.', {
-    yes: 'Save', kind: 'main', fields: [description, publishers, bitrate, pin, hidden, kept].map(({ label }) => label),
+    yes: 'Save',
+    kind: 'main',
+    fields: [description, publishers, bitrate, pin, hidden, kept].map(({ label }) => label),
   });
   if (!sure) return;
-  const request = { request: 'edit', room: room.room, new_is_private: hidden.input.checked, permanent: kept.input.checked };
+  const request = {
+    request: 'edit',
+    room: room.room,
+    new_is_private: hidden.input.checked,
+    permanent: kept.input.checked,
+  };
   if (description.input.value.trim()) request.new_description = description.input.value.trim();
   if (publishers.input.value) request.new_publishers = Number(publishers.input.value);
   if (bitrate.input.value) request.new_bitrate = Math.round(Number(bitrate.input.value) * 1000);
@@ -53,8 +68,9 @@ export async function editRoom(rooms, room) {
 
 export async function destroyRoom(rooms, room) {
   const kept = KEEP();
-  const people = room.num_participants > 0 ? `${room.num_participants} people are in it: their calls end.` : 'Nobody is in it.';
-  if (!await confirmed(`Destroy room ${room.room}?`, people, 'Destroy', [kept.label])) return;
+  const people =
+    room.num_participants > 0 ? `${room.num_participants} people are in it: their calls end.` : 'Nobody is in it.';
+  if (!(await confirmed(`Destroy room ${room.room}?`, people, 'Destroy', [kept.label]))) return;
   const request = { request: 'destroy', room: room.room, permanent: kept.input.checked };
   await rooms.app.act(`Room ${room.room} was destroyed.`, () => rooms.ask(request, room.room));
 }

@@ -13,11 +13,17 @@ export class Rooms {
   constructor(app) {
     this.app = app;
     this.forget();
-    $('room-find').addEventListener('input', () => { this.page = 0; this.show(); });
+    $('room-find').addEventListener('input', () => {
+      this.page = 0;
+      this.show();
+    });
     $('room-older').addEventListener('click', () => this.#turn(1));
     $('room-newer').addEventListener('click', () => this.#turn(-1));
     $('room-private').addEventListener('click', () => this.#askKey());
-    $('room-create').addEventListener('submit', (event) => { event.preventDefault(); this.#create(); });
+    $('room-create').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#create();
+    });
   }
 
   forget() {
@@ -37,14 +43,19 @@ export class Rooms {
     if (!known.info.plugins?.[VIDEOROOM]) return;
     const request = { request: 'list', ...(this.adminKey ? { admin_key: this.adminKey } : {}) };
     const listed = (await api.plugin(VIDEOROOM, request)).list ?? [];
-    this.rooms = [...listed, ...this.#unlisted(listed)].sort((a, b) => b.num_participants - a.num_participants || (a.room < b.room ? -1 : 1));
+    this.rooms = [...listed, ...this.#unlisted(listed)].sort(
+      (a, b) => b.num_participants - a.num_participants || (a.room < b.room ? -1 : 1),
+    );
     const busy = this.#shown().filter((room) => room.num_participants > 0);
     await Promise.all([directory.look(api), ...busy.map((room) => this.#people(api, room))]);
   }
 
   async #people(api, { room }) {
     try {
-      this.participants.set(room, (await api.plugin(VIDEOROOM, { request: 'listparticipants', room })).participants ?? []);
+      this.participants.set(
+        room,
+        (await api.plugin(VIDEOROOM, { request: 'listparticipants', room })).participants ?? [],
+      );
     } catch (error) {
       // Destroyed since it was listed.
       if (error.code !== 426) throw error;
@@ -59,7 +70,12 @@ export class Rooms {
     for (const { info } of this.app.directory.handles()) {
       const { type, room } = info?.plugin_specific ?? {};
       if (type !== 'publisher' || room === undefined || known.has(room)) continue;
-      found.set(room, { room, description: `Room ${room}`, unlisted: true, num_participants: (found.get(room)?.num_participants ?? 0) + 1 });
+      found.set(room, {
+        room,
+        description: `Room ${room}`,
+        unlisted: true,
+        num_participants: (found.get(room)?.num_participants ?? 0) + 1,
+      });
     }
     return [...found.values()];
   }
@@ -84,7 +100,13 @@ export class Rooms {
     $('room-newer').disabled = this.page === 0;
     $('room-older').disabled = this.page === pages - 1;
     $('room-none').hidden = shown.length > 0;
-    keyed($('room-cards'), shown, (room) => `${typeof room.room} ${room.room}`, (room) => this.#card(room), (card, room) => this.#fill(card, room));
+    keyed(
+      $('room-cards'),
+      shown,
+      (room) => `${typeof room.room} ${room.room}`,
+      (room) => this.#card(room),
+      (card, room) => this.#fill(card, room),
+    );
   }
 
   #found() {
@@ -103,7 +125,11 @@ export class Rooms {
   }
 
   #card({ room }) {
-    const [title, note, empty] = [make('h3'), make('p', { class: 'note' }), make('p', { class: 'note' }, 'Nobody is here.')];
+    const [title, note, empty] = [
+      make('h3'),
+      make('p', { class: 'note' }),
+      make('p', { class: 'note' }, 'Nobody is here.'),
+    ];
     const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
     svg.classList.add('picture');
     const people = table(`People in room ${room}`, ['Person', 'Moderation']);
@@ -112,8 +138,14 @@ export class Rooms {
     const destroy = button('Destroy', () => destroyRoom(this, card.room), 'plain slim');
     edit.setAttribute('aria-label', `Edit room ${room}`);
     destroy.setAttribute('aria-label', `Destroy room ${room}`);
-    const card = make('article', { class: 'panel room' },
-      make('header', {}, make('div', {}, title, note), make('div', { class: 'acts' }, edit, destroy)), empty, svg, list);
+    const card = make(
+      'article',
+      { class: 'panel room' },
+      make('header', {}, make('div', {}, title, note), make('div', { class: 'acts' }, edit, destroy)),
+      empty,
+      svg,
+      list,
+    );
     card.dataset.room = room;
     card.parts = { title, note, empty, svg, list, body: people.body };
     return card;
@@ -124,7 +156,7 @@ export class Rooms {
     const { title, note, empty, svg, list, body } = card.parts;
     put(title, room.description || `Room ${room.room}`);
     put(note, about(room));
-    const participants = room.num_participants > 0 ? this.participants.get(room.room) ?? [] : [];
+    const participants = room.num_participants > 0 ? (this.participants.get(room.room) ?? []) : [];
     const shown = model(room.room, participants, this.app.directory);
     const nobody = shown.people.length === 0;
     empty.hidden = !nobody;
@@ -132,30 +164,59 @@ export class Rooms {
     list.hidden = nobody;
     if (!nobody) draw(svg, shown, (handle) => this.app.views.sessions.open(handle.session, handle.id));
     put(list.firstChild, `People (${shown.people.length})`);
-    keyed(body, shown.people, (one) => one.id, () => row([who(), make('div', { class: 'acts' })]),
-      (line, one) => this.#person(line, room.room, one));
+    keyed(
+      body,
+      shown.people,
+      (one) => one.id,
+      () => row([who(), make('div', { class: 'acts' })]),
+      (line, one) => this.#person(line, room.room, one),
+    );
   }
 
   #person(line, room, one) {
     const [name, does] = line.cells[0].firstChild.children;
     put(name, one.name).title = `id ${one.id}`;
     const streams = one.streams?.map((stream) => stream.codec ?? stream.type).join(', ');
-    put(does, [one.publisher && `publishes ${streams ?? ''}`, `watches ${one.watches}`, one.publisher && `watched by ${one.watchedBy}`,
-      one.talking && 'talking', one.dummy && 'dummy', one.remote && 'remote'].filter(Boolean).join(' · '));
-    const acts = one.viewer ? [] : (one.streams ?? []).map((stream) => {
-      const muted = stream.moderated ?? this.muted.get(`${room} ${one.id} ${stream.mid}`) ?? false;
-      const what = `${KINDS[stream.type]}${one.streams.filter((s) => s.type === stream.type).length > 1 ? ` ${stream.mid}` : ''}`;
-      return { key: `mute ${stream.mid}`, text: `${muted ? 'Unmute' : 'Mute'} ${what}`, does: () => this.#mute(room, one, stream.mid, !muted, what) };
-    });
+    put(
+      does,
+      [
+        one.publisher && `publishes ${streams ?? ''}`,
+        `watches ${one.watches}`,
+        one.publisher && `watched by ${one.watchedBy}`,
+        one.talking && 'talking',
+        one.dummy && 'dummy',
+        one.remote && 'remote',
+      ]
+        .filter(Boolean)
+        .join(' · '),
+    );
+    const acts = one.viewer
+      ? []
+      : (one.streams ?? []).map((stream) => {
+          const muted = stream.moderated ?? this.muted.get(`${room} ${one.id} ${stream.mid}`) ?? false;
+          const several = one.streams.filter((other) => other.type === stream.type).length > 1;
+          const what = `${KINDS[stream.type]}${several ? ` ${stream.mid}` : ''}`;
+          return {
+            key: `mute ${stream.mid}`,
+            text: `${muted ? 'Unmute' : 'Mute'} ${what}`,
+            does: () => this.#mute(room, one, stream.mid, !muted, what),
+          };
+        });
     if (!one.viewer && !one.dummy) acts.push({ key: 'kick', text: 'Kick', does: () => this.#kick(room, one) });
-    keyed(line.cells[1].firstChild, acts, (act) => act.key, () => {
-      const made = button('', () => made.does(), 'plain slim');
-      return made;
-    }, (made, act) => {
-      put(made, act.text);
-      made.does = act.does;
-      made.setAttribute('aria-label', `${act.text} of ${one.name}`.replace('Kick of', 'Kick'));
-    });
+    keyed(
+      line.cells[1].firstChild,
+      acts,
+      (act) => act.key,
+      () => {
+        const made = button('', () => made.does(), 'plain slim');
+        return made;
+      },
+      (made, act) => {
+        put(made, act.text);
+        made.does = act.does;
+        made.setAttribute('aria-label', `${act.text} of ${one.name}`.replace('Kick of', 'Kick'));
+      },
+    );
   }
 
   // --- what is done ---
@@ -168,12 +229,22 @@ export class Rooms {
   }
 
   async #kick(room, one) {
-    if (!await confirmed(`Kick ${one.name}?`, `${one.name} leaves room ${room} at once, and may come back unless the room forbids it.`, 'Kick')) return;
+    if (
+      !(await confirmed(
+        `Kick ${one.name}?`,
+        `${one.name} leaves room ${room} at once, and may come back unless the room forbids it.`,
+        'Kick',
+      ))
+    )
+      return;
     await this.app.act(`${one.name} was kicked.`, () => this.ask({ request: 'kick', room, id: one.id }, room));
   }
 
   async #askKey() {
-    const key = await askSecret('Show private rooms', 'The gateway lists them to those who know admin_key of janus.plugin.videoroom.jcfg.');
+    const key = await askSecret(
+      'Show private rooms',
+      'The gateway lists them to those who know admin_key of janus.plugin.videoroom.jcfg.',
+    );
     if (!key) return;
     await this.app.act('Private rooms are listed.', async (api) => {
       await api.plugin(VIDEOROOM, { request: 'list', admin_key: key }, { urgent: true });
@@ -220,8 +291,24 @@ const who = () => make('div', { class: 'who' }, make('span'), make('span', { cla
 function about(room) {
   const people = `${room.num_participants} ${room.num_participants === 1 ? 'person' : 'people'}`;
   if (room.unlisted) return `Room ${room.room} · ${people} · not in the list`;
-  const marks = { is_private: 'private', pin_required: 'PIN', record: 'recorded', require_e2ee: 'end-to-end encrypted', require_pvtid: 'participants only' };
-  return [`Room ${room.room}`, people, `up to ${room.max_publishers} publish`,
-    room.bitrate ? `${kilobits(room.bitrate / 1000)} each` : '', room.audiocodec, room.videocodec,
-    ...Object.entries(marks).filter(([key]) => room[key]).map(([, mark]) => mark)].filter(Boolean).join(' · ');
+  const marks = {
+    is_private: 'private',
+    pin_required: 'PIN',
+    record: 'recorded',
+    require_e2ee: 'end-to-end encrypted',
+    require_pvtid: 'participants only',
+  };
+  return [
+    `Room ${room.room}`,
+    people,
+    `up to ${room.max_publishers} publish`,
+    room.bitrate ? `${kilobits(room.bitrate / 1000)} each` : '',
+    room.audiocodec,
+    room.videocodec,
+    ...Object.entries(marks)
+      .filter(([key]) => room[key])
+      .map(([, mark]) => mark),
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }

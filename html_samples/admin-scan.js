@@ -25,7 +25,9 @@ export class Directory {
     const sessions = [...this.sessions.values()].sort(order).slice(0, BUDGET / 2);
     await Promise.all(sessions.map((session) => this.#session(api, session)));
     const older = (a, b) => before.has(b.session) - before.has(a.session) || a.asked - b.asked;
-    const handles = this.handles().sort(older).slice(0, BUDGET - sessions.length);
+    const handles = this.handles()
+      .sort(older)
+      .slice(0, BUDGET - sessions.length);
     await Promise.all(handles.map((handle) => this.#handle(api, handle)));
   }
 
@@ -33,8 +35,9 @@ export class Directory {
     const handles = await unlessGone(api.ask('list_handles', {}, `/${session.id}`));
     session.asked = performance.now();
     const known = session.handles ?? new Map();
-    session.handles = new Map((handles?.handles ?? []).map((id) => [
-      id, known.get(id) ?? { id, session: session.id, asked: 0, info: null }]));
+    session.handles = new Map(
+      (handles?.handles ?? []).map((id) => [id, known.get(id) ?? { id, session: session.id, asked: 0, info: null }]),
+    );
   }
 
   async #handle(api, handle) {
@@ -51,29 +54,47 @@ export class Directory {
   /** How much of it is known: `{asked, all}` sessions. */
   progress() {
     const all = [...this.sessions.values()];
-    return { asked: all.filter((session) => session.handles && [...session.handles.values()].every((h) => h.info)).length, all: all.length };
+    return {
+      asked: all.filter((session) => session.handles && [...session.handles.values()].every((h) => h.info)).length,
+      all: all.length,
+    };
   }
 
   /** The publisher with that private id: a subscriber tells the one of the participant it belongs to. */
   owner(room, privateId) {
     if (!privateId) return null;
-    return this.handles().find(({ info }) => info?.plugin_specific?.type === 'publisher'
-      && info.plugin_specific.room === room && info.plugin_specific.private_id === privateId) ?? null;
+    return (
+      this.handles().find(
+        ({ info }) =>
+          info?.plugin_specific?.type === 'publisher' &&
+          info.plugin_specific.room === room &&
+          info.plugin_specific.private_id === privateId,
+      ) ?? null
+    );
   }
 }
 
 /** Sessions and handles may end between being listed and being asked for. */
-const unlessGone = (asked) => asked.catch((error) => {
-  if (GONE.includes(error.code)) return null;
-  throw error;
-});
+const unlessGone = (asked) =>
+  asked.catch((error) => {
+    if (GONE.includes(error.code)) return null;
+    throw error;
+  });
 
 /** What a handle is, in a few words. */
 export function describe(info) {
   const about = info?.plugin_specific ?? {};
-  if (about.type === 'publisher') return `${about.display || about.id} in room ${about.room ?? '(left)'}${about.streams?.length ? ', publishing' : ''}`;
+  if (about.type === 'publisher') {
+    const publishing = about.streams?.length ? ', publishing' : '';
+    return `${about.display || about.id} in room ${about.room ?? '(left)'}${publishing}`;
+  }
   if (about.type === 'subscriber') {
-    const feeds = new Set((about.streams ?? []).filter((s) => s.active).map((s) => s.feed_display || s.feed_id).filter(Boolean));
+    const feeds = new Set(
+      (about.streams ?? [])
+        .filter((s) => s.active)
+        .map((s) => s.feed_display || s.feed_id)
+        .filter(Boolean),
+    );
     const shown = [...feeds].slice(0, 3).join(', ') + (feeds.size > 3 ? ` and ${feeds.size - 3} more` : '');
     return `watches ${shown || 'nobody'} in room ${about.room ?? '(left)'}`;
   }

@@ -12,7 +12,10 @@ export class Sessions {
     this.app = app;
     this.page = 0;
     this.handle = new HandleView(app);
-    $('session-find').addEventListener('input', () => { this.page = 0; this.show(); });
+    $('session-find').addEventListener('input', () => {
+      this.page = 0;
+      this.show();
+    });
     $('session-older').addEventListener('click', () => this.#turn(1));
     $('session-newer').addEventListener('click', () => this.#turn(-1));
     $('session-table').addEventListener('click', (event) => this.#clicked(event));
@@ -27,7 +30,10 @@ export class Sessions {
   async look() {
     const { api, directory } = this.app;
     await Promise.all([
-      directory.look(api, this.#shown().map((session) => session.id)),
+      directory.look(
+        api,
+        this.#shown().map((session) => session.id),
+      ),
       this.handle.look(api),
     ]);
   }
@@ -51,8 +57,14 @@ export class Sessions {
     $('session-older').disabled = this.page === pages - 1;
     $('session-table').hidden = shown.length === 0;
     $('session-none').hidden = shown.length > 0;
-    keyed($('session-table'), shown, (session) => session.id, (session) => this.#group(session),
-      (group, session) => this.#fill(group, session), $('session-table').tHead);
+    keyed(
+      $('session-table'),
+      shown,
+      (session) => session.id,
+      (session) => this.#group(session),
+      (group, session) => this.#fill(group, session),
+      $('session-table').tHead,
+    );
     this.handle.show();
   }
 
@@ -72,8 +84,21 @@ export class Sessions {
     const wanted = $('session-find').value.trim().toLowerCase();
     const sessions = [...this.app.directory.sessions.values()];
     if (!wanted) return sessions;
-    return sessions.filter((session) => [session.id, ...[...(session.handles?.values() ?? [])].flatMap(
-      ({ id, info }) => [id, info?.opaque_id, info?.plugin, describe(info)])].some((text) => String(text ?? '').toLowerCase().includes(wanted)));
+    return sessions.filter((session) =>
+      [
+        session.id,
+        ...[...(session.handles?.values() ?? [])].flatMap(({ id, info }) => [
+          id,
+          info?.opaque_id,
+          info?.plugin,
+          describe(info),
+        ]),
+      ].some((text) =>
+        String(text ?? '')
+          .toLowerCase()
+          .includes(wanted),
+      ),
+    );
   }
 
   #shown(found = this.#found()) {
@@ -83,37 +108,58 @@ export class Sessions {
   // --- a session ---
 
   #group(session) {
-    const head = make('tr', { class: 'group' }, make('th', { scope: 'rowgroup', colspan: '3' },
-      make('span', { class: 'soft' }, 'Session '), make('span', { class: 'id' }, String(session.id)), make('span', { class: 'soft' })));
     const end = button('End', () => this.#end(session), 'plain slim');
     end.setAttribute('aria-label', `End session ${session.id}`);
-    head.append(make('td', { class: 'act' }, end));
-    return make('tbody', {}, head);
+    const name = make(
+      'span',
+      {},
+      make('span', { class: 'soft' }, 'Session '),
+      make('span', { class: 'id' }, String(session.id)),
+    );
+    const about = make('span', { class: 'soft' });
+    const head = make('th', { scope: 'rowgroup', colspan: '4' }, make('div', {}, name, about, end));
+    return make('tbody', {}, make('tr', { class: 'group' }, head));
   }
 
   #fill(group, session) {
     const handles = [...(session.handles?.values() ?? [])];
     const info = handles.find((handle) => handle.info)?.info;
     const quiet = info && `quiet for ${span((info.current_time - info.session_last_activity) / 1e6)}`;
-    const told = session.handles === null ? ['not looked into yet']
-      : [plain(info?.session_transport ?? ''), quiet, handles.length === 0 && 'no handles'];
-    put(group.rows[0].cells[0].lastChild, told.filter(Boolean).map((text) => ` · ${text}`).join(''));
-    keyed(group, handles, (handle) => handle.id, () => {
-      const name = make('button', { class: 'link id', type: 'button' });
-      return make('tr', {}, make('td', {}, name), make('td'), make('td', { class: 'what' }), make('td', { class: 'opaque' }));
-    }, (line, handle) => {
-      const open = this.handle.is(handle.session, handle.id);
-      const name = line.cells[0].firstChild;
-      put(name, handle.id);
-      name.dataset.session = handle.session;
-      name.dataset.handle = handle.id;
-      name.setAttribute('aria-pressed', String(open));
-      line.classList.toggle('open', open);
-      put(line.cells[1], plain(handle.info?.plugin ?? '…'));
-      put(line.cells[2], describe(handle.info));
-      line.cells[2].dataset.plugin = plain(handle.info?.plugin ?? '…');
-      put(line.cells[3], handle.info?.opaque_id ?? '');
-    }, group.rows[0]);
+    const told =
+      session.handles === null
+        ? ['not looked into yet']
+        : [plain(info?.session_transport ?? ''), quiet, handles.length === 0 && 'no handles'];
+    put(group.rows[0].querySelector('div').children[1], told.filter(Boolean).join(' · '));
+    keyed(
+      group,
+      handles,
+      (handle) => handle.id,
+      () => {
+        const name = make('button', { class: 'link id', type: 'button' });
+        return make(
+          'tr',
+          {},
+          make('td', {}, name),
+          make('td'),
+          make('td', { class: 'what' }),
+          make('td', { class: 'opaque' }),
+        );
+      },
+      (line, handle) => {
+        const open = this.handle.is(handle.session, handle.id);
+        const name = line.cells[0].firstChild;
+        put(name, handle.id);
+        name.dataset.session = handle.session;
+        name.dataset.handle = handle.id;
+        name.setAttribute('aria-pressed', String(open));
+        line.classList.toggle('open', open);
+        put(line.cells[1], plain(handle.info?.plugin ?? '…'));
+        put(line.cells[2], describe(handle.info));
+        line.cells[2].dataset.plugin = plain(handle.info?.plugin ?? '…');
+        put(line.cells[3], handle.info?.opaque_id ?? '');
+      },
+      group.rows[0],
+    );
   }
 
   #clicked(event) {
@@ -127,7 +173,15 @@ export class Sessions {
 
   async #end(session) {
     const handles = session.handles?.size ?? 0;
-    const sure = await confirmed(`End session ${session.id}?`, `Its ${handles} handles end with it, and with them every call they carry.`, 'End session');
-    if (sure) await this.app.act(`Session ${session.id} ended.`, (api) => api.ask('destroy_session', {}, `/${session.id}`, { urgent: true }));
+    const sure = await confirmed(
+      `End session ${session.id}?`,
+      `Its ${handles} handles end with it, and with them every call they carry.`,
+      'End session',
+    );
+    if (sure) {
+      await this.app.act(`Session ${session.id} ended.`, (api) =>
+        api.ask('destroy_session', {}, `/${session.id}`, { urgent: true }),
+      );
+    }
   }
 }

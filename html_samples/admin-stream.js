@@ -4,7 +4,10 @@ import { kilobits, make, milliseconds } from './page.js';
 import { facts, put } from './admin-dom.js';
 
 const SECONDS = 300;
-const WAYS = { true: { true: 'both ways', false: 'to the gateway' }, false: { true: 'from the gateway', false: 'no way' } };
+const WAYS = {
+  true: { true: 'both ways', false: 'to the gateway' },
+  false: { true: 'from the gateway', false: 'no way' },
+};
 
 export class StreamView {
   constructor(line) {
@@ -13,22 +16,35 @@ export class StreamView {
     this.about = make('p', { class: 'note' });
     this.figures = make('dl', { class: 'figures tight' });
     this.charts = make('div', { class: 'charts' });
-    this.root = make('section', { class: 'stream' }, make('header', {}, this.title, this.about), this.charts, this.figures);
+    this.root = make(
+      'section',
+      { class: 'stream' },
+      make('header', {}, this.title, this.about),
+      this.charts,
+      this.figures,
+    );
     // What goes one way only is one curve.
     const { recv, send } = line.direction ?? { recv: true, send: true };
     this.ways = [recv && 'in', send && 'out'].filter(Boolean);
     const wire = { unit: 'kbit/s', spoken: 'kilobits per second', least: 50 };
     const [first, second] = this.ways.map((way) => ({ ...wire, name: way === 'in' ? 'Coming in' : 'Going out' }));
     this.rates = first ? this.#chart('kbit/s', this.ways, { first, second: second ?? null, same: true }) : null;
-    this.health = line.type === 'data' ? null : this.#chart('', ['loss %', 'RTT ms'], {
-      first: { name: 'Loss', unit: '%', spoken: 'percent', least: 4 },
-      second: { name: 'round trip', unit: 'ms', spoken: 'milliseconds', least: 4 },
-    });
+    this.health =
+      line.type === 'data'
+        ? null
+        : this.#chart('', ['loss %', 'RTT ms'], {
+            first: { name: 'Loss', unit: '%', spoken: 'percent', least: 4 },
+            second: { name: 'round trip', unit: 'ms', spoken: 'milliseconds', least: 4 },
+          });
     this.layers = null;
   }
 
   #chart(unit, names, options) {
-    const canvas = make('canvas', { class: 'chart', role: 'img', 'aria-label': `${names.join(' and ')}, no measurement yet` });
+    const canvas = make('canvas', {
+      class: 'chart',
+      role: 'img',
+      'aria-label': `${names.join(' and ')}, no measurement yet`,
+    });
     const marks = names.map((name, i) => make('span', { class: i === 0 ? '' : 'second' }, `${name} ${unit}`.trim()));
     const legend = make('div', { class: 'legend', 'aria-hidden': 'true' }, ...marks);
     this.charts.append(make('div', {}, legend, canvas));
@@ -42,8 +58,10 @@ export class StreamView {
     const now = { at, ...counters(line) };
     const { before } = this;
     this.before = now;
-    const moved = before && now.at > before.at && now.in.bytes >= before.in.bytes && now.out.bytes >= before.out.bytes
-      ? change(before, now) : null;
+    const moved =
+      before && now.at > before.at && now.in.bytes >= before.in.bytes && now.out.bytes >= before.out.bytes
+        ? change(before, now)
+        : null;
     if (moved) {
       this.rates?.add(at, ...this.ways.map((way) => moved[way].rate));
       this.health?.add(at, both(moved), now.roundTrip);
@@ -59,7 +77,11 @@ export class StreamView {
   #layers(at, layers) {
     const [size, frames] = levels(layers);
     const first = { name: 'Size layer', unit: 'size', spoken: '', top: 2 };
-    this.layers ??= this.#chart('', ['size layer', 'frame rate layer'], { first, second: { ...first, name: 'frame rate layer' }, steps: 2 });
+    this.layers ??= this.#chart('', ['size layer', 'frame rate layer'], {
+      first,
+      second: { ...first, name: 'frame rate layer' },
+      steps: 2,
+    });
     this.layers.add(at, valid(size), valid(frames));
   }
 }
@@ -70,7 +92,9 @@ const levels = (layers) => [layers.substream ?? layers['spatial-layer'], layers[
 function origin(line, told) {
   const parts = [];
   if (line.direction) parts.push(WAYS[line.direction.recv][line.direction.send]);
-  if (told.feed_id !== undefined) parts.push(`of ${told.feed_display || 'feed'} (${told.feed_id}, mid ${told.feed_mid})`);
+  if (told.feed_id !== undefined) {
+    parts.push(`of ${told.feed_display || 'feed'} (${told.feed_id}, mid ${told.feed_mid})`);
+  }
   if (told.subscribers !== undefined) parts.push(`watched by ${told.subscribers}`);
   if (told.description) parts.push(`"${told.description}"`);
   if (told.active === false) parts.push('not in use');
@@ -81,13 +105,28 @@ function origin(line, told) {
 
 /** Totals of all simulcast streams. */
 function counters({ stats, rtcp = {}, direction }) {
-  const coming = [stats.in, ...Object.entries(stats.in).filter(([name]) => name.startsWith('video-simulcast')).map(([, layer]) => layer)];
+  const coming = [
+    stats.in,
+    ...Object.entries(stats.in)
+      .filter(([name]) => name.startsWith('video-simulcast'))
+      .map(([, layer]) => layer),
+  ];
   const sum = (list, key) => list.reduce((total, one) => total + (one?.[key] ?? 0), 0);
   return {
-    in: { bytes: sum(coming, 'bytes'), packets: sum(coming, 'packets'), nacks: sum(coming, 'nacks'), lost: sum(Object.values(rtcp), 'lost') },
-    out: { bytes: stats.out.bytes, packets: stats.out.packets, nacks: stats.out.nacks ?? 0, lost: rtcp.main?.['lost-by-remote'] ?? 0 },
+    in: {
+      bytes: sum(coming, 'bytes'),
+      packets: sum(coming, 'packets'),
+      nacks: sum(coming, 'nacks'),
+      lost: sum(Object.values(rtcp), 'lost'),
+    },
+    out: {
+      bytes: stats.out.bytes,
+      packets: stats.out.packets,
+      nacks: stats.out.nacks ?? 0,
+      lost: rtcp.main?.['lost-by-remote'] ?? 0,
+    },
     // Only what we send is reported on with a round trip.
-    roundTrip: direction?.send && stats.out.packets > 0 ? rtcp.main?.rtt ?? null : null,
+    roundTrip: direction?.send && stats.out.packets > 0 ? (rtcp.main?.rtt ?? null) : null,
   };
 }
 
@@ -112,26 +151,34 @@ const both = (moved) => {
 
 function figures(line, now, moved, layers, cause) {
   const { direction = { recv: true, send: true }, stats, rtcp, ssrc } = line;
+  const { recv, send } = direction;
+  const media = line.type !== 'data';
   const rate = (way) => (moved ? kilobits(moved[way].rate) : '–');
   const lost = (way) => `${now[way].lost}${moved?.[way].loss ? ` (now ${moved[way].loss.toFixed(1)} %)` : ''}`;
-  const media = line.type !== 'data';
-  const [size, frames] = layers ? levels(layers) : [];
-  const target = layers && [layers['substream-target'] ?? layers['target-spatial-layer'], layers['temporal-layer-target'] ?? layers['target-temporal-layer']];
+  const each = (coming, going) => [recv && coming, send && going].filter(Boolean).join(', ');
+  const jitter = (where) => `${rtcp?.main?.[`jitter-${where}`] ?? 0} ms`;
   return [
-    ['Comes in', direction.recv ? rate('in') : undefined],
-    ['Goes out', direction.send ? rate('out') : undefined],
-    ['Packets', [direction.recv && `${now.in.packets} in`, direction.send && `${now.out.packets} out`].filter(Boolean).join(', ')],
-    ['Lost on the way in', media && direction.recv ? lost('in') : undefined],
-    ['Lost on the way out', media && direction.send ? lost('out') : undefined],
-    ['Round trip', media && direction.send ? milliseconds(now.roundTrip) : undefined],
-    ['Jitter', media ? [direction.recv && `${rtcp.main['jitter-local']} ms in`, direction.send && `${rtcp.main['jitter-remote']} ms out`].filter(Boolean).join(', ') : undefined],
-    ['NACKs', line.do_nacks ? [direction.recv && `${now.in.nacks} sent`, direction.send && `${now.out.nacks} received`].filter(Boolean).join(', ') : undefined],
+    ['Comes in', recv ? rate('in') : undefined],
+    ['Goes out', send ? rate('out') : undefined],
+    ['Packets', each(`${now.in.packets} in`, `${now.out.packets} out`)],
+    ['Lost on the way in', media && recv ? lost('in') : undefined],
+    ['Lost on the way out', media && send ? lost('out') : undefined],
+    ['Round trip', media && send ? milliseconds(now.roundTrip) : undefined],
+    ['Jitter', media ? each(`${jitter('local')} in`, `${jitter('remote')} out`) : undefined],
+    ['NACKs', line.do_nacks ? each(`${now.in.nacks} sent`, `${now.out.nacks} received`) : undefined],
     ['Retransmissions', stats.in.retransmissions || undefined],
     ['Layers in', simulcast(stats.in)],
-    ['Layer sent', layers && `size ${shown(size)} of ${shown(target[0])}, frames ${shown(frames)} of ${shown(target[1])}`],
+    ['Layer sent', layers ? sent(layers) : undefined],
     ['Because of', cause],
-    ['SSRC', [ssrc?.['ssrc-peer'] && `${ssrc['ssrc-peer']} in`, direction.send && ssrc?.ssrc && `${ssrc.ssrc} out`].filter(Boolean).join(', ')],
+    ['SSRC', each(ssrc?.['ssrc-peer'] && `${ssrc['ssrc-peer']} in`, ssrc?.ssrc && `${ssrc.ssrc} out`)],
   ];
+}
+
+function sent(layers) {
+  const [size, frames] = levels(layers).map(shown);
+  const sizeWanted = shown(layers['substream-target'] ?? layers['target-spatial-layer']);
+  const framesWanted = shown(layers['temporal-layer-target'] ?? layers['target-temporal-layer']);
+  return `size ${size} of ${sizeWanted}, frames ${frames} of ${framesWanted}`;
 }
 
 const shown = (layer) => valid(layer) ?? '–';

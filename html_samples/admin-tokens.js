@@ -9,8 +9,13 @@ export class Tokens {
   constructor(app) {
     this.app = app;
     this.forget();
-    $('token-random').addEventListener('click', () => { $('token-new').value = random(); });
-    $('token-add').addEventListener('submit', (event) => { event.preventDefault(); this.#add(); });
+    $('token-random').addEventListener('click', () => {
+      $('token-new').value = random();
+    });
+    $('token-add').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#add();
+    });
   }
 
   forget() {
@@ -36,14 +41,26 @@ export class Tokens {
     $('tokens-on').hidden = this.off !== false;
     if (this.off !== false) return;
     const plugins = Object.keys(this.app.known.info.plugins ?? {});
-    keyed($('token-plugins'), plugins, String, (plugin) => {
-      const input = make('input', { type: 'checkbox', role: 'switch', checked: true });
-      input.dataset.plugin = plugin;
-      return make('label', { class: 'switch' }, input, plain(plugin));
-    }, () => {});
+    keyed(
+      $('token-plugins'),
+      plugins,
+      String,
+      (plugin) => {
+        const input = make('input', { type: 'checkbox', role: 'switch', checked: true });
+        input.dataset.plugin = plugin;
+        return make('label', { class: 'switch' }, input, plain(plugin));
+      },
+      () => {},
+    );
     $('token-none').hidden = this.tokens.length > 0;
     $('token-table').hidden = this.tokens.length === 0;
-    keyed($('token-table').tBodies[0], this.tokens, (one) => one.token, (one) => this.#line(one), (line, one) => this.#fill(line, one, plugins));
+    keyed(
+      $('token-table').tBodies[0],
+      this.tokens,
+      (one) => one.token,
+      (one) => this.#line(one),
+      (line, one) => this.#fill(line, one, plugins),
+    );
   }
 
   #line({ token }) {
@@ -53,13 +70,23 @@ export class Tokens {
   }
 
   #fill(line, { token, allowed_plugins: allowed }, plugins) {
-    keyed(line.cells[1].firstChild, plugins, String, (plugin) => {
-      const input = make('input', { type: 'checkbox', role: 'switch', 'aria-label': `${plain(plugin)} for ${token}` });
-      input.addEventListener('change', () => this.#allow(input, token, plugin));
-      return make('label', { class: 'switch' }, input, plain(plugin));
-    }, (label, plugin) => {
-      if (!label.firstChild.busy) label.firstChild.checked = allowed.includes(plugin);
-    });
+    keyed(
+      line.cells[1].firstChild,
+      plugins,
+      String,
+      (plugin) => {
+        const input = make('input', {
+          type: 'checkbox',
+          role: 'switch',
+          'aria-label': `${plain(plugin)} for ${token}`,
+        });
+        input.addEventListener('change', () => this.#allow(input, token, plugin));
+        return make('label', { class: 'switch' }, input, plain(plugin));
+      },
+      (label, plugin) => {
+        if (!label.firstChild.busy) label.firstChild.checked = allowed.includes(plugin);
+      },
+    );
   }
 
   async #add() {
@@ -77,26 +104,39 @@ export class Tokens {
   async #allow(input, token, plugin) {
     const { checked } = input;
     const last = this.tokens.find((one) => one.token === token)?.allowed_plugins.length === 1 && !checked;
-    const sure = !last || await confirmed(`Take the last plugin from ${token}?`, 'A token without a plugin is not in the list any more; adding it again brings it back.', 'Take it');
+    const sure =
+      !last ||
+      (await confirmed(
+        `Take the last plugin from ${token}?`,
+        'A token without a plugin is not in the list any more; adding it again brings it back.',
+        'Take it',
+      ));
     if (!sure) {
       input.checked = true;
       return;
     }
     input.busy = true;
-    await this.app.act(`${token} ${checked ? 'may' : 'may not'} use ${plain(plugin)}.`,
-      (api) => api.ask(checked ? 'allow_token' : 'disallow_token', { token, plugins: [plugin] }, '', { urgent: true }));
+    await this.app.act(`${token} ${checked ? 'may' : 'may not'} use ${plain(plugin)}.`, (api) =>
+      api.ask(checked ? 'allow_token' : 'disallow_token', { token, plugins: [plugin] }, '', { urgent: true }),
+    );
     input.busy = false;
     this.app.soon();
   }
 
   async #remove(token) {
-    if (!await confirmed(`Remove token ${token}?`, 'Whoever uses it is refused from the next request on.', 'Remove')) return;
-    await this.app.act(`Token ${token} was removed.`, (api) => api.ask('remove_token', { token }, '', { urgent: true }));
+    if (!(await confirmed(`Remove token ${token}?`, 'Whoever uses it is refused from the next request on.', 'Remove'))) {
+      return;
+    }
+    await this.app.act(`Token ${token} was removed.`, (api) =>
+      api.ask('remove_token', { token }, '', { urgent: true }),
+    );
   }
 }
 
 /** 144 bits from the browser's generator, in letters, digits, `-` and `_`. */
 function random() {
   const bytes = crypto.getRandomValues(new Uint8Array(18));
-  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_');
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_');
 }

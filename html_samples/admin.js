@@ -25,7 +25,11 @@ class App {
     this.round = null;
     this.lost = false;
     this.views = {
-      overview: new Overview(this), sessions: new Sessions(this), rooms: new Rooms(this), settings: new Settings(this), tokens: new Tokens(this),
+      overview: new Overview(this),
+      sessions: new Sessions(this),
+      rooms: new Rooms(this),
+      settings: new Settings(this),
+      tokens: new Tokens(this),
     };
   }
 
@@ -81,7 +85,11 @@ class App {
   /** What every view needs. */
   async #ask(api) {
     const [{ status }, info, { loops }, { sessions }] = await Promise.all([
-      api.ask('get_status'), api.ask('info'), api.ask('loops_info'), api.ask('list_sessions')]);
+      api.ask('get_status'),
+      api.ask('info'),
+      api.ask('loops_info'),
+      api.ask('list_sessions'),
+    ]);
     return { status, info, loops, sessions };
   }
 
@@ -98,7 +106,8 @@ class App {
     const { api } = this;
     const began = performance.now();
     this.round = this.#look(api)
-      .then(() => this.#heard(api), (error) => this.#failed(api, error))
+      .then(() => this.#heard(api))
+      .catch((error) => this.#failed(api, error))
       .finally(() => {
         this.round = null;
         if (!this.api) return;
@@ -182,7 +191,9 @@ class App {
 
 function loginHelp(error) {
   const other = error instanceof AdminError && error.code === 457;
-  return other ? 'That address is the Janus API: the Admin API has a port and a path of its own (7088, /admin).' : words(error);
+  return other
+    ? 'That address is the Janus API: the Admin API has a port and a path of its own (7088, /admin).'
+    : words(error);
 }
 
 /** Keeps the login for this tab, or forgets it. */
@@ -190,7 +201,9 @@ function keep(login) {
   try {
     if (login) sessionStorage.setItem(KEPT, JSON.stringify(login));
     else sessionStorage.removeItem(KEPT);
-  } catch { /* a browser without storage asks again next time */ }
+  } catch {
+    /* a browser without storage asks again next time */
+  }
 }
 
 function kept() {
@@ -210,6 +223,8 @@ $('login-form').addEventListener('submit', (event) => {
 });
 $('logout').addEventListener('click', () => app.logout());
 $('alert-close').addEventListener('click', hideAlert);
-window.addEventListener('hashchange', () => { if (app.api) app.turn(); });
+window.addEventListener('hashchange', () => {
+  if (app.api) app.turn();
+});
 document.addEventListener('visibilitychange', () => app.soon());
 if (login) app.login(login.address, login.secret);

@@ -9,7 +9,8 @@ class Chart {
 
   /**
    * `small` leaves out all scales but the highest values. `first` and `second` say what the curves are; a curve with
-   * `top` has that fixed end of its scale; without `second` there is one curve. `steps` are the parts of the scales; `same` gives both curves one scale.
+   * `top` has that fixed end of its scale; without `second` there is one curve. `steps` are the parts of the scales;
+   * `same` gives both curves one scale.
    */
   constructor(canvas, {
     small = false, seconds = Chart.SECONDS, first = Chart.RATE, second = Chart.TRIP, steps = 4, same = false,
@@ -19,7 +20,8 @@ class Chart {
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(canvas);
     this.ended = new AbortController();
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw(), { signal: this.ended.signal });
+    const { signal } = this.ended;
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw(), { signal });
   }
 
   /** For a chart whose canvas goes while the page stays. */
@@ -67,7 +69,7 @@ class Chart {
     const colour = (name) => getComputedStyle(this.canvas).getPropertyValue(name).trim();
     const box = this.small
       ? { left: 1, right: width - 1, top: 2, bottom: height - 2 }
-      : { left: 46, right: width - 40, top: 10, bottom: height - 22 };
+      : { left: 46, right: width - (this.same || !this.curves[1] ? 8 : 40), top: 10, bottom: height - 22 };
     const tops = this.#tops();
     if (this.small) this.#edges(pen, box, tops, colour);
     else this.#grid(pen, box, tops, colour);
