@@ -18,16 +18,12 @@ export class Directory {
     for (const id of ids) if (!this.sessions.has(id)) this.sessions.set(id, { id, asked: 0, handles: null });
   }
 
-  /** A round: the sessions in `first`, then the others. */
+  /** A round: most of it for the sessions in `first`, which somebody looks at, the rest for the others. */
   async look(api, first = []) {
     const before = new Set(first);
-    const order = (a, b) => before.has(b.id) - before.has(a.id) || a.asked - b.asked;
-    const sessions = [...this.sessions.values()].sort(order).slice(0, BUDGET / 2);
+    const sessions = oldest([...this.sessions.values()], (session) => before.has(session.id), BUDGET / 2);
     await Promise.all(sessions.map((session) => this.#session(api, session)));
-    const older = (a, b) => before.has(b.session) - before.has(a.session) || a.asked - b.asked;
-    const handles = this.handles()
-      .sort(older)
-      .slice(0, BUDGET - sessions.length);
+    const handles = oldest(this.handles(), (handle) => before.has(handle.session), BUDGET - sessions.length);
     await Promise.all(handles.map((handle) => this.#handle(api, handle)));
   }
 
@@ -59,19 +55,14 @@ export class Directory {
       all: all.length,
     };
   }
+}
 
-  /** The publisher with that private id: a subscriber tells the one of the participant it belongs to. */
-  owner(room, privateId) {
-    if (!privateId) return null;
-    return (
-      this.handles().find(
-        ({ info }) =>
-          info?.plugin_specific?.type === 'publisher' &&
-          info.plugin_specific.room === room &&
-          info.plugin_specific.private_id === privateId,
-      ) ?? null
-    );
-  }
+/** The `count` that were asked longest ago; a quarter at least is for those that are not `preferred`. */
+function oldest(all, preferred, count) {
+  const sorted = all.sort((a, b) => a.asked - b.asked);
+  const others = sorted.filter((one) => !preferred(one));
+  const mine = sorted.filter(preferred).slice(0, count - Math.min(others.length, Math.ceil(count / 4)));
+  return [...mine, ...others.slice(0, count - mine.length)];
 }
 
 /** Sessions and handles may end between being listed and being asked for. */
