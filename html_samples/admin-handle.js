@@ -128,14 +128,8 @@ export class HandleView {
 
   async #endSession() {
     const { session } = this.chosen;
-    if (
-      !(await confirmed(
-        `End session ${session}?`,
-        'All of its handles end with it, and with them every call they carry.',
-        'End session',
-      ))
-    )
-      return;
+    const what = 'All of its handles end with it, and with them every call they carry.';
+    if (!(await confirmed(`End session ${session}?`, what, 'End session'))) return;
     await this.app.act(`Session ${session} ended.`, (api) =>
       api.ask('destroy_session', {}, `/${session}`, { urgent: true }),
     );

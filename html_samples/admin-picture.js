@@ -88,6 +88,8 @@ export function draw(svg, { people, links }, open) {
   svg.drawn = state;
   const shown = [...people].sort((a, b) => rank(a) - rank(b)).slice(0, PEOPLE);
   const focused = svg.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+  // Of many lines each has to be a thin one.
+  svg.classList.toggle('crowd', shown.length > 12);
   svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
   svg.setAttribute('role', 'group');
   const publishing = people.filter((one) => one.publisher).length;
@@ -106,7 +108,7 @@ export function draw(svg, { people, links }, open) {
     ...shown.map((person) => node(person, places.get(String(person.id)), svg, open)),
   );
   if (people.length > shown.length) {
-    svg.append(text(CENTRE.x, CENTRE.y, `and ${people.length - shown.length} more`, 'name'));
+    svg.append(text(CENTRE.x, HEIGHT - 14, `and ${people.length - shown.length} more`, 'name'));
   }
   if (focused !== null) [...svg.querySelectorAll('[data-id]')].find((one) => one.dataset.id === focused)?.focus();
 }

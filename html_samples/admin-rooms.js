@@ -146,6 +146,7 @@ export class Rooms {
       svg,
       list,
     );
+    list.addEventListener('toggle', () => this.#fill(card, card.room));
     card.dataset.room = room;
     card.parts = { title, note, empty, svg, list, body: people.body };
     return card;
@@ -164,9 +165,10 @@ export class Rooms {
     list.hidden = nobody;
     if (!nobody) draw(svg, shown, (handle) => this.app.views.sessions.open(handle.session, handle.id));
     put(list.firstChild, `People (${shown.people.length})`);
+    // A closed table of hundreds is not worth filling every two seconds.
     keyed(
       body,
-      shown.people,
+      list.open ? shown.people : [],
       (one) => one.id,
       () => row([who(), make('div', { class: 'acts' })]),
       (line, one) => this.#person(line, room.room, one),
@@ -207,10 +209,7 @@ export class Rooms {
       line.cells[1].firstChild,
       acts,
       (act) => act.key,
-      () => {
-        const made = button('', () => made.does(), 'plain slim');
-        return made;
-      },
+      () => button('', (event) => event.currentTarget.does(), 'plain slim'),
       (made, act) => {
         put(made, act.text);
         made.does = act.does;
@@ -229,14 +228,8 @@ export class Rooms {
   }
 
   async #kick(room, one) {
-    if (
-      !(await confirmed(
-        `Kick ${one.name}?`,
-        `${one.name} leaves room ${room} at once, and may come back unless the room forbids it.`,
-        'Kick',
-      ))
-    )
-      return;
+    const what = `${one.name} leaves room ${room} at once, and may come back unless the room forbids it.`;
+    if (!(await confirmed(`Kick ${one.name}?`, what, 'Kick'))) return;
     await this.app.act(`${one.name} was kicked.`, () => this.ask({ request: 'kick', room, id: one.id }, room));
   }
 

@@ -76,7 +76,8 @@ export class Sessions {
 
   #counted(found) {
     const { asked, all } = this.app.directory.progress();
-    const filtered = $('session-find').value.trim() ? `${found} of ${all} sessions fit` : `${all} sessions`;
+    const sessions = all === 1 ? '1 session' : `${all} sessions`;
+    const filtered = $('session-find').value.trim() ? `${found} of ${sessions} fit` : sessions;
     return asked < all ? `${filtered}; ${asked} looked into so far` : filtered;
   }
 

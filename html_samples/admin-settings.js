@@ -39,17 +39,19 @@ const NUMBERS = [
     hint: 'A client is told of that many lost packets a second; 0: never.',
   },
 ];
+/** `place` is where on the page. */
 const SWITCHES = [
-  { key: 'log_timestamps', verb: 'set_log_timestamps', field: 'timestamps', name: 'Timestamps in the log' },
-  { key: 'log_colors', verb: 'set_log_colors', field: 'colors', name: 'Colours in the log' },
+  { place: 'log', key: 'log_timestamps', verb: 'set_log_timestamps', field: 'timestamps', name: 'Times in the log' },
+  { place: 'log', key: 'log_colors', verb: 'set_log_colors', field: 'colors', name: 'Colours in the log' },
+  { place: 'sessions', key: 'accept', verb: 'accept_new_sessions', field: 'accept', name: 'Accept new sessions' },
   {
+    place: 'media',
     key: 'nack-optimizations',
     verb: 'set_nack_optimizations',
     field: 'nack_optimizations',
     name: 'NACK optimizations',
   },
 ];
-const ACCEPT = { key: 'accept', verb: 'accept_new_sessions', field: 'accept', name: 'Accept new sessions' };
 
 export class Settings {
   constructor(app) {
@@ -57,8 +59,7 @@ export class Settings {
     this.inputs = new Map();
     this.#level();
     for (const number of NUMBERS) $('setting-numbers').append(this.#number(number));
-    $('setting-sessions').append(this.#toggle(ACCEPT));
-    for (const one of SWITCHES) $('setting-log').append(this.#toggle(one));
+    for (const one of SWITCHES) $(`setting-${one.place}`).append(this.#toggle(one));
   }
 
   forget() {

@@ -66,12 +66,12 @@ export class Tokens {
   #line({ token }) {
     const remove = button('Remove', () => this.#remove(token), 'plain slim');
     remove.setAttribute('aria-label', `Remove token ${token}`);
-    return row([make('code', {}, token), make('div', { class: 'switches' }), remove]);
+    return row([make('div', {}, make('code', {}, token), make('div', { class: 'switches' })), remove]);
   }
 
   #fill(line, { token, allowed_plugins: allowed }, plugins) {
     keyed(
-      line.cells[1].firstChild,
+      line.querySelector('.switches'),
       plugins,
       String,
       (plugin) => {
@@ -124,7 +124,8 @@ export class Tokens {
   }
 
   async #remove(token) {
-    if (!(await confirmed(`Remove token ${token}?`, 'Whoever uses it is refused from the next request on.', 'Remove'))) {
+    const what = 'Whoever uses it is refused from the next request on.';
+    if (!(await confirmed(`Remove token ${token}?`, what, 'Remove'))) {
       return;
     }
     await this.app.act(`Token ${token} was removed.`, (api) =>

@@ -270,7 +270,7 @@ describe('the administration page', () => {
     await tab.page.press('#set-session_timeout', 'Enter');
     await says(tab, '#said', /Session timeout: 90/);
     await tab.page.click('label:has(#set-log_timestamps)');
-    await says(tab, '#said', /Timestamps in the log: on/);
+    await says(tab, '#said', /Times in the log: on/);
     await tab.page.click('label:has(#set-accept)');
     await says(tab, '#said', /Accept new sessions: off/);
     const { status } = await admin(gateway, { janus: 'get_status' });
