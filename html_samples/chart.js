@@ -1,17 +1,33 @@
-// A minute of two curves on a canvas: bitrate as an area (left scale), round-trip time as a line (right scale).
+// Two curves of the last minutes on a canvas: one as an area (left scale), one as a line (right scale).
 
 'use strict';
 
 class Chart {
   static SECONDS = 60;
+  static RATE = { name: 'Bitrate', unit: 'kbit/s', spoken: 'kilobits per second', least: 100 };
+  static TRIP = { name: 'round trip', unit: 'ms', spoken: 'milliseconds', least: 4 };
 
-  /** `small` leaves out all scales but the highest values. */
-  constructor(canvas, { small = false } = {}) {
-    this.canvas = canvas;
-    this.small = small;
+  /**
+   * `small` leaves out all scales but the highest values. `first` and `second` say what the curves are; a curve with
+   * `top` has that fixed end of its scale; without `second` there is one curve. `steps` are the parts of the scales;
+   * `same` gives both curves one scale.
+   */
+  constructor(canvas, {
+    small = false, seconds = Chart.SECONDS, first = Chart.RATE, second = Chart.TRIP, steps = 4, same = false,
+  } = {}) {
+    Object.assign(this, { canvas, small, seconds, curves: [first, second].filter(Boolean), steps, same });
     this.points = [];
-    new ResizeObserver(() => this.draw()).observe(canvas);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(canvas);
+    this.ended = new AbortController();
+    const { signal } = this.ended;
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw(), { signal });
+  }
+
+  /** For a chart whose canvas goes while the page stays. */
+  end() {
+    this.observer.disconnect();
+    this.ended.abort();
   }
 
   clear() {
@@ -19,13 +35,27 @@ class Chart {
     this.draw();
   }
 
-  /** One point: seconds, kbit/s, and milliseconds or null where none was measured. */
-  add(at, rate, roundTrip) {
-    this.points.push({ at, rate, roundTrip });
-    while (this.points.length > 0 && this.points[0].at < at - Chart.SECONDS) this.points.shift();
-    const said = roundTrip === null ? '' : `, round trip ${Math.round(roundTrip)} milliseconds`;
-    this.canvas.setAttribute('aria-label', `Bitrate ${Math.round(rate)} kilobits per second${said}; the last minute as curves`);
+  /** One point: seconds, then a value of each curve or null where none was measured. */
+  add(at, first, second = null) {
+    this.points.push({ at, values: [first, second] });
+    while (this.points.length > 0 && this.points[0].at < at - this.seconds) this.points.shift();
+    const said = this.curves.map(({ name, spoken }, i) => {
+      const value = this.points.at(-1).values[i];
+      return value === null ? null : `${name} ${Math.round(value * 10) / 10} ${spoken}`;
+    });
+    this.canvas.setAttribute('aria-label', `${said.filter(Boolean).join(', ')}; the last ${this.#minutes()} as curves`);
     this.draw();
+  }
+
+  /** The time between both sides: it grows with what was measured, up to `seconds`. */
+  #window() {
+    const measured = this.points.length > 1 ? this.points.at(-1).at - this.points[0].at : 0;
+    return Math.min(this.seconds, Math.max(60, Math.ceil(measured / 60) * 60));
+  }
+
+  #minutes() {
+    const minutes = Math.round(this.#window() / 60);
+    return minutes === 1 ? 'minute' : `${minutes} minutes`;
   }
 
   draw() {
@@ -39,25 +69,33 @@ class Chart {
     const colour = (name) => getComputedStyle(this.canvas).getPropertyValue(name).trim();
     const box = this.small
       ? { left: 1, right: width - 1, top: 2, bottom: height - 2 }
-      : { left: 46, right: width - 40, top: 10, bottom: height - 22 };
-    const rates = axis(Math.max(...this.points.map((point) => point.rate), 0), 100);
-    const trips = axis(Math.max(...this.points.map((point) => point.roundTrip ?? 0), 0), 4);
-    if (this.small) this.#edges(pen, box, rates, trips, colour);
-    else this.#grid(pen, box, rates, trips, colour);
+      : { left: 46, right: width - (this.same || !this.curves[1] ? 8 : 40), top: 10, bottom: height - 22 };
+    const tops = this.#tops();
+    if (this.small) this.#edges(pen, box, tops, colour);
+    else this.#grid(pen, box, tops, colour);
     if (this.points.length < 2) return;
     const last = this.points.at(-1).at;
-    const x = (at) => box.right - ((last - at) / Chart.SECONDS) * (box.right - box.left);
-    const y = (value, top) => box.bottom - (value / top) * (box.bottom - box.top);
-    this.#area(pen, box, this.points.map((point) => [x(point.at), y(point.rate, rates.top)]), colour('--accent'));
-    const measured = this.points.filter((point) => point.roundTrip !== null);
-    line(pen, measured.map((point) => [x(point.at), y(point.roundTrip, trips.top)]), colour('--second'));
+    const shown = this.#window();
+    const x = (at) => box.right - ((last - at) / shown) * (box.right - box.left);
+    const curve = (i) => this.points.filter(({ values }) => values[i] !== null)
+      .map(({ at, values }) => [x(at), box.bottom - (values[i] / tops[i]) * (box.bottom - box.top)]);
+    this.#area(pen, box, curve(0), colour('--accent'));
+    if (this.curves[1]) line(pen, curve(1), colour('--second'));
   }
 
-  #grid(pen, box, rates, trips, colour) {
+  #tops() {
+    const tops = this.curves.map(({ top, least }, i) => {
+      const highest = Math.max(...this.points.map(({ values }) => values[i] ?? 0), 0);
+      return top ?? axis(highest, least, this.steps);
+    });
+    return this.same ? [Math.max(...tops), Math.max(...tops)] : tops;
+  }
+
+  #grid(pen, box, tops, colour) {
     pen.font = '11px system-ui, sans-serif';
     pen.textBaseline = 'middle';
-    for (let step = 0; step <= 4; step += 1) {
-      const y = Math.round(box.bottom - (step / 4) * (box.bottom - box.top)) + 0.5;
+    for (let step = 0; step <= this.steps; step += 1) {
+      const y = Math.round(box.bottom - (step / this.steps) * (box.bottom - box.top)) + 0.5;
       pen.strokeStyle = colour('--line');
       pen.lineWidth = 1;
       pen.beginPath();
@@ -66,18 +104,20 @@ class Chart {
       pen.stroke();
       pen.fillStyle = colour('--soft');
       pen.textAlign = 'right';
-      pen.fillText(short((rates.top * step) / 4), box.left - 8, y);
+      pen.fillText(short((tops[0] * step) / this.steps), box.left - 8, y);
+      if (this.same || !this.curves[1]) continue;
       pen.fillStyle = colour('--second');
       pen.textAlign = 'left';
-      pen.fillText(short((trips.top * step) / 4), box.right + 8, y);
+      pen.fillText(short((tops[1] * step) / this.steps), box.right + 8, y);
     }
     pen.fillStyle = colour('--soft');
-    pen.fillText('1 min ago', box.left, box.bottom + 14);
+    pen.textAlign = 'left';
+    pen.fillText(`${Math.round(this.#window() / 60)} min ago`, box.left, box.bottom + 14);
     pen.textAlign = 'right';
     pen.fillText('now', box.right, box.bottom + 14);
   }
 
-  #edges(pen, box, rates, trips, colour) {
+  #edges(pen, box, tops, colour) {
     pen.strokeStyle = colour('--line');
     for (const y of [box.top, box.bottom]) {
       pen.beginPath();
@@ -88,13 +128,15 @@ class Chart {
     pen.font = '10px system-ui, sans-serif';
     pen.textBaseline = 'top';
     pen.fillStyle = colour('--soft');
-    pen.fillText(`${short(rates.top)} kbit/s`, box.left + 2, box.top + 3);
+    pen.fillText(`${short(tops[0])} ${this.curves[0].unit}`, box.left + 2, box.top + 3);
+    if (!this.curves[1]) return;
     pen.fillStyle = colour('--second');
     pen.textAlign = 'right';
-    pen.fillText(`${short(trips.top)} ms`, box.right - 2, box.top + 3);
+    pen.fillText(`${short(tops[1])} ${this.curves[1].unit}`, box.right - 2, box.top + 3);
   }
 
   #area(pen, box, points, colour) {
+    if (points.length < 2) return;
     pen.beginPath();
     pen.moveTo(points[0][0], box.bottom);
     points.forEach(([x, y]) => pen.lineTo(x, y));
@@ -118,12 +160,12 @@ function line(pen, points, colour) {
   pen.stroke();
 }
 
-/** A round upper end of a scale: four equal steps, at least `least`. */
-function axis(highest, least) {
-  const wanted = Math.max(highest * 1.1, least) / 4;
+/** A round upper end of a scale: equal steps, at least `least`. */
+function axis(highest, least, steps) {
+  const wanted = Math.max(highest * 1.1, least) / steps;
   const power = 10 ** Math.floor(Math.log10(wanted));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= wanted) * power;
-  return { top: step * 4 };
+  return step * steps;
 }
 
 const short = (value) => (value >= 10_000 ? `${value / 1000}k` : String(Math.round(value * 10) / 10));

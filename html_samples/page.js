@@ -4,6 +4,18 @@ export const $ = (id) => document.getElementById(id);
 
 const EVENTS_KEPT = 200;
 
+/** An element. What is text stays text: children are appended, never parsed. */
+export function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === 'class') element.className = value;
+    else if (typeof value === 'boolean') element[key] = value;
+    else element.setAttribute(key, value);
+  }
+  element.append(...children);
+  return element;
+}
+
 export function setState(state, text) {
   $('state').dataset.state = state;
   $('state').textContent = text;

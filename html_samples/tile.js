@@ -1,21 +1,10 @@
 // A tile: one participant's picture and sound, what is known of them, and buttons for the layers the gateway sends.
 
-import { kilobits, milliseconds } from './page.js';
+import { kilobits, make, milliseconds } from './page.js';
 
 // The value of a layer button is what the plugin takes. Whoever names no layer gets the best that his network carries.
 const LAYERS = [['0', 'Low'], ['1', 'Mid'], ['2', 'High'], ['auto', 'Auto']];
 let tiles = 0;
-
-function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key === 'class') element.className = value;
-    else if (typeof value === 'boolean') element[key] = value;
-    else element.setAttribute(key, value);
-  }
-  element.append(...children);
-  return element;
-}
 
 export class Tile {
   /**

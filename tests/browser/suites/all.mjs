@@ -19,3 +19,4 @@ import './stock-admin-page.mjs';
 import './firefox.mjs';
 import './sample-page.mjs';
 import './videoroom-pages.mjs';
+import './admin-page.mjs';
