@@ -54,7 +54,7 @@ export class Gateway {
 
   async stop() {
     if (this.exited === null) {
-      this.child.kill('SIGTERM');
+      this.child.kill('SIGINT');
       const late = setTimeout(() => this.child.kill('SIGKILL'), STOP_WITHIN_MS);
       await this.exit;
       clearTimeout(late);
