@@ -143,9 +143,12 @@ export class EventLog {
     }
   }
 
-  /** What is told of nobody in particular. */
+  /** What is told of nobody in particular, but for what the clock tells from 1.2 on. */
   rest() {
-    return this.events.filter((e) => e.session_id === undefined && [EXTERNAL, TRANSPORT, CORE, 64].includes(e.type));
+    const types = [EXTERNAL, TRANSPORT, CORE, 64];
+    return this.events.filter(
+      (e) => e.session_id === undefined && types.includes(e.type) && kind(e) !== '256/1 update',
+    );
   }
 
   shape(value, path = '', lines = []) {
@@ -174,11 +177,25 @@ export class EventLog {
 
   /** A text without what is drawn. Whether a peer's address is known before its own word comes is a race. */
   text(path, value) {
+    if (path.endsWith('.id') && /^\d+$/.test(value)) return '(a number as text)';
     const named = undrawn(JSON.stringify(value))
       .replaceAll(this.address, 'ADDRESS')
       .replace(/\b\d{4,}\b/g, 'N');
     return /pair|candidate/.test(path) ? named.replace(/\b(host|prflx)\b/g, '(host or prflx)') : named;
   }
+}
+
+/**
+ * The description without its candidates, and those with an address in the place of a name: whether such a name is
+ * resolved is up to the machine.
+ */
+export function withoutCandidates(jsep, address) {
+  const lines = jsep.sdp.split('\r\n');
+  const candidates = lines.filter((line) => line.startsWith('a=candidate:'));
+  return {
+    jsep: { ...jsep, sdp: lines.filter((line) => !/^a=(candidate|end-of-candidates)/.test(line)).join('\r\n') },
+    candidates: [...new Set(candidates)].map((line) => line.slice('a='.length).replace(/\S+\.local/, address)),
+  };
 }
 
 /** What an event is, in words that tell it from others of its type. */

@@ -94,7 +94,7 @@ export default {
         for (const [field, values] of Object.entries(FIELDS)) {
           for (const value of values) await query(k, { request: 'tweak', [field]: value });
         }
-        for (const handler of [undefined, 5, 'x', 'janus.eventhandler.wsevh']) {
+        for (const handler of [undefined, 5, 'x', 'janus.eventhandler.other']) {
           await k.administer('', { janus: 'query_eventhandler', handler, request: { request: 'tweak' }, ...admin });
         }
       },

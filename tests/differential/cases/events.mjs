@@ -4,7 +4,7 @@
 import { ADMIN_SECRET } from '../../browser/harness/backend.mjs';
 import { startRelay } from '../../browser/harness/relay.mjs';
 import { ADDRESS, life } from '../event-life.mjs';
-import { kind } from '../event-log.mjs';
+import { kind, withoutCandidates } from '../event-log.mjs';
 import { Party } from '../party.mjs';
 import { withPeers } from '../peer.mjs';
 import { rooms, settings as roomSettings } from './event-rooms.mjs';
@@ -44,22 +44,12 @@ async function enter(k, log, name, over) {
   return party;
 }
 
-/** The description without its candidates, and those with an address in the place of a name nobody resolves. */
-function apart(jsep) {
-  const lines = jsep.sdp.split('\r\n');
-  const candidates = lines.filter((line) => line.startsWith('a=candidate:'));
-  return {
-    jsep: { ...jsep, sdp: lines.filter((line) => !/^a=(candidate|end-of-candidates)/.test(line)).join('\r\n') },
-    candidates: [...new Set(candidates)].map((line) => line.slice('a='.length).replace(/\S+\.local/, ADDRESS)),
-  };
-}
-
 /**
  * Offers without candidates, trickles them, and is connected. `through` changes what the peer is told; its own address
  * is then not told, so that there is no other way.
  */
 async function call(log, party, peer, kinds, { through } = {}) {
-  const { jsep, candidates } = apart(await peer.offer(kinds));
+  const { jsep, candidates } = withoutCandidates(await peer.offer(kinds), ADDRESS);
   const told = await party.ask(BOTH, { jsep: log.described('as it was sent', jsep), quiet: true });
   log.described('as it was told', told.jsep);
   const trickle = (candidate) => party.call({ janus: 'trickle', candidate });
@@ -82,7 +72,7 @@ async function spoken(log, k, open) {
   await log.until('who speaks', /^32\/1 .* false$/, { count: 2 });
   await peer.mute(false);
   await log.until('who speaks', /^32\/1 .* true$/, { count: 4 });
-  const again = apart(await peer.offer(['data'])).jsep;
+  const again = withoutCandidates(await peer.offer(['data']), ADDRESS).jsep;
   const { jsep } = await party.ask(
     { ...BOTH, bitrate: 128_000 },
     { jsep: log.described('as it was sent again', again) },
@@ -115,7 +105,7 @@ function requested(k, log, party) {
 /** A candidate nobody answers. */
 async function unreachable(log, k, open) {
   const party = await enter(k, log, 'who is not reached');
-  const { jsep } = apart(await (await open()).offer(['audio']));
+  const { jsep } = withoutCandidates(await (await open()).offer(['audio']), ADDRESS);
   const told = await party.ask(BOTH, { jsep: log.described('as it was sent', jsep), quiet: true });
   log.described('as it was told', told.jsep);
   const candidate = `candidate:1 1 udp 2122260223 ${ADDRESS.replace(/\d+$/, '9')} 5000 typ host`;
