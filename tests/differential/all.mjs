@@ -12,10 +12,13 @@ import { after, before, describe, it } from 'node:test';
 
 import { startGateway } from '../browser/harness/gateway.mjs';
 import { ARGUED as ARGUED_CORE } from './argued.mjs';
+import { ARGUED_EVENTS } from './argued-events.mjs';
 import { ARGUED_ROOMS } from './argued-rooms.mjs';
 import admin, { settings as adminApi } from './cases/admin.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
+import eventRequests from './cases/event-requests.mjs';
+import events from './cases/events.mjs';
 import http from './cases/http.mjs';
 import * as guards from './cases/room-guards.mjs';
 import roomMedia from './cases/room-media.mjs';
@@ -44,9 +47,10 @@ const SUITES = [
   ['rooms named by strings', guards.strings, guards.stringSettings], ['rooms of a file', guards.admin, guards.adminSettings],
   ['rooms without a file', guards.plain, {}], ['rooms with signed tokens', guards.tokens, guards.tokenSettings],
   ['connected', roomMedia, NO_ROOMS, MEDIA],
+  ['event handlers', events, {}, MEDIA], ['event handlers asked', eventRequests, {}],
 ];
 
-const ARGUED = [...ARGUED_CORE, ...ARGUED_ROOMS];
+const ARGUED = [...ARGUED_CORE, ...ARGUED_EVENTS, ...ARGUED_ROOMS];
 const used = new Set();
 let requests = 0;
 

@@ -18,6 +18,7 @@ export class Client {
     this.admin = gateway.admin;
     this.ws = gateway.ws;
     this.folder = gateway.folder;
+    this.oracle = gateway.oracle;
     this.transcript = [];
     this.sockets = [];
     this.parties = [];

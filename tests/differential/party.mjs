@@ -11,13 +11,13 @@ const IN_NO_ORDER = new Set(['ack', 'success', 'error', 'media', 'slowlink']);
 const BODY_LIMIT = 240;
 
 export class Party {
-  /** `note` false keeps the way in out of the transcript. */
-  static async enter(client, name, plugin = 'janus.plugin.videoroom') {
+  /** `over` is laid over the request to attach. */
+  static async enter(client, name, plugin = 'janus.plugin.videoroom', over = {}) {
     const socket = await client.connect();
     const party = new Party(client, name, socket);
     const { data: { id: session } } = await party.call({ janus: 'create' });
     party.session = session;
-    const { data: { id: handle } } = await party.call({ janus: 'attach', plugin });
+    const { data: { id: handle } } = await party.call({ janus: 'attach', plugin, ...over });
     party.handle = handle;
     client.parties.push(party);
     return party;

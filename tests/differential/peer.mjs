@@ -25,7 +25,7 @@ class Peer {
     Object.assign(this, { tab, id });
   }
 
-  /** Adds what is to be sent (`['audio', 'video', 'data', 'simulcast']`) and offers. */
+  /** Adds what is to be sent (`['audio', 'video', 'data', 'simulcast']`; 'voice' and 'face' both ways) and offers. */
   offer(kinds = []) { return this.tab.run(([id, list]) => window.peers.offer(id, list), [this.id, kinds]); }
 
   accept(jsep) { return this.tab.run(([id, answer]) => window.peers.accept(id, answer), [this.id, jsep]); }
@@ -35,6 +35,9 @@ class Peer {
   restart() { return this.tab.run((id) => window.peers.restart(id), this.id); }
 
   close() { return this.tab.run((id) => window.peers.close(id), this.id); }
+
+  /** Sends nothing any more, or again what it did. */
+  mute(still) { return this.tab.run(([id, value]) => window.peers.mute(id, value), [this.id, still]); }
 
   /** Until DTLS is up. */
   up() { return this.tab.until('a connection', 10_000, (id) => window.peers.state(id) === 'connected', this.id); }
@@ -64,6 +67,8 @@ function INSIDE() {
   }
 
   const ADD = {
+    voice: (pc) => pc.addTransceiver(sound()),
+    face: (pc) => pc.addTransceiver(picture()),
     audio: (pc) => pc.addTransceiver(sound(), { direction: 'sendonly' }),
     video: (pc) => pc.addTransceiver(picture(), { direction: 'sendonly' }),
     simulcast: (pc) => pc.addTransceiver(picture(), {
@@ -96,6 +101,10 @@ function INSIDE() {
       await peers[id].setRemoteDescription({ type, sdp });
       return local(peers[id]);
     },
+    mute: (id, still) => Promise.all(peers[id].getSenders().map((sender) => {
+      sender.kept ??= sender.track;
+      return sender.replaceTrack(still ? null : sender.kept);
+    })),
     state: (id) => peers[id].connectionState,
     close: (id) => peers[id].close(),
   };

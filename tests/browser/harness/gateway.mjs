@@ -25,8 +25,8 @@ const LOG_LIMIT = 4_000_000;
 
 /** A running gateway: `http` and `ws` are the addresses of its Janus API, `admin` those of its Admin API. */
 export class Gateway {
-  constructor({ child, folder, http, ws, origin, admin }) {
-    Object.assign(this, { child, folder, http, ws, origin, admin, log: '', exited: null });
+  constructor({ child, folder, oracle, http, ws, origin, admin }) {
+    Object.assign(this, { child, folder, oracle, http, ws, origin, admin, log: '', exited: null });
     const keep = (bytes) => { this.log = (this.log + bytes).slice(-LOG_LIMIT); };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
@@ -80,7 +80,8 @@ export async function startGateway(settings = {}, { oracle = ORACLE } = {}) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
   const origin = `http://127.0.0.1:${httpPort}`;
   const admin = { origin: `http://127.0.0.1:${adminPorts.http}`, http: `http://127.0.0.1:${adminPorts.http}/admin`, ws: `ws://127.0.0.1:${adminPorts.ws}/` };
-  const gateway = new Gateway({ child, folder, http: `${origin}/janus`, ws: `ws://127.0.0.1:${wsPort}/`, origin, admin });
+  const [http, ws] = [`${origin}/janus`, `ws://127.0.0.1:${wsPort}/`];
+  const gateway = new Gateway({ child, folder, oracle, http, ws, origin, admin });
   try {
     return await gateway.ready();
   } catch (error) {
