@@ -73,12 +73,22 @@ pub enum AdminVerb {
     HangupWebrtc,
     /// `handle_info`
     HandleInfo,
+    /// `explain_handle`, which is ours: why a stream is frozen or poor.
+    ExplainHandle,
+    /// `start_pcap`
+    StartPcap,
+    /// `stop_pcap`
+    StopPcap,
+    /// `start_text2pcap`
+    StartText2pcap,
+    /// `stop_text2pcap`
+    StopText2pcap,
     /// A word the Admin API does not have.
     Other,
 }
 
 impl AdminVerb {
-    const WORDS: [(&'static str, Self); 35] = [
+    const WORDS: [(&'static str, Self); 40] = [
         ("info", Self::Info),
         ("ping", Self::Ping),
         ("get_status", Self::GetStatus),
@@ -114,6 +124,11 @@ impl AdminVerb {
         ("detach_handle", Self::DetachHandle),
         ("hangup_webrtc", Self::HangupWebrtc),
         ("handle_info", Self::HandleInfo),
+        ("explain_handle", Self::ExplainHandle),
+        ("start_pcap", Self::StartPcap),
+        ("stop_pcap", Self::StopPcap),
+        ("start_text2pcap", Self::StartText2pcap),
+        ("stop_text2pcap", Self::StopText2pcap),
     ];
 
     /// The verb a word stands for, whatever its case.

@@ -1,5 +1,6 @@
 //! A handle: one client's attachment to one plugin, and the state of its PeerConnection.
 
+use crate::admin::Capture;
 use crate::auth;
 use crate::io::Output;
 use crate::machine::{Ask, Core, Step};
@@ -28,6 +29,8 @@ pub(crate) struct Handle {
     pub(crate) created: Instant,
     /// What the Admin API tells of it.
     pub(crate) story: Story,
+    /// The capture that goes on.
+    pub(crate) capture: Option<Capture>,
     /// The worker its client asked for.
     pub(crate) worker: Option<usize>,
     pub(crate) life: Life,
@@ -125,6 +128,7 @@ impl Handle {
             token: None,
             created,
             story: Story::default(),
+            capture: None,
             worker: None,
             life: Life::Absent,
             exchange: Exchange::Settled,
@@ -289,6 +293,9 @@ impl Core {
         }
         if !matches!(handle.life, Life::Absent) {
             self.media_command(MediaCommand::Forget { handle: id });
+        }
+        if handle.capture.is_some() {
+            self.outputs.push_back(Output::StopCapture { handle: id });
         }
         if let Some(later) = handle.later {
             self.refuse_later(session, &later, &ErrorCode::HandleNotFound.into());

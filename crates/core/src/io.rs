@@ -132,6 +132,11 @@ pub enum Output {
     /// An operator wants the process to end when the last handle is gone, or when the time is over; `None`: the time that is
     /// set for it.
     Drain(Option<Duration>),
+    /// A capture ends.
+    StopCapture {
+        /// Of which handle.
+        handle: HandleId,
+    },
     /// A line for the log (`custom_logline`), at a level of [`Tuning::log_level`].
     LogLine {
         /// 1 fatal to 7 debug.
@@ -217,6 +222,19 @@ pub enum Question {
         package: String,
         /// The request it is asked.
         request: Object,
+    },
+    /// `start_pcap`, `start_text2pcap`: a file is to be opened, and to get the packets of a handle; its name is `file`.
+    StartCapture {
+        /// Whose packets.
+        handle: HandleId,
+        /// Hex text instead of binary.
+        text: bool,
+        /// Where.
+        folder: Option<String>,
+        /// The file's name; one of our choice if absent.
+        file: Option<String>,
+        /// Bytes of a packet that are kept at most.
+        truncate: Option<usize>,
     },
     /// `loops_info`: `loops`, the media workers.
     Loops,

@@ -26,12 +26,17 @@ struct Asked {
     about: About,
 }
 
+/// What an open question is about.
 #[derive(Debug)]
-enum About {
+pub(crate) enum About {
     /// The world: what the client is told if there is no answer.
     World(ApiError),
-    /// A peer. Without an answer the client is told the rest.
+    /// A peer, for `handle_info`. Without an answer the client is told the rest.
     Peer(SessionId, HandleId),
+    /// A peer, for `explain_handle`.
+    Explanation(SessionId, HandleId),
+    /// A capture that is to begin, and what the client is told if it does not.
+    Capture(SessionId, HandleId, ApiError),
 }
 
 impl Questions {
@@ -51,9 +56,29 @@ impl Core {
         Ok(())
     }
 
-    /// Asks the media engine about a peer; the reply to `ask` is that to `handle_info`. `false` if too much is asked already.
-    pub(crate) fn question_peer(&mut self, ask: &Ask, session: SessionId, handle: HandleId) -> bool {
-        let Some(question) = self.open_question(ask, About::Peer(session, handle)) else { return false };
+    /// Asks for a capture's file; the reply follows with it.
+    pub(crate) fn question_capture(
+        &mut self,
+        ask: &Ask,
+        what: Question,
+        handle: HandleId,
+        failure: &str,
+    ) -> Result<(), ApiError> {
+        let failure = ApiError::new(ErrorCode::Unknown, failure);
+        let Some(session) = self.handles.get(&handle).map(|h| h.session) else {
+            return Err(ErrorCode::HandleNotFound.into());
+        };
+        let Some(question) = self.open_question(ask, About::Capture(session, handle, failure.clone())) else {
+            return Err(failure);
+        };
+        self.outputs.push_back(Output::Ask { question, what });
+        Ok(())
+    }
+
+    /// Asks the media engine about a peer; the reply to `ask` follows. `false` if too much is asked already.
+    pub(crate) fn question_peer(&mut self, ask: &Ask, about: About) -> bool {
+        let (About::Peer(_, handle) | About::Explanation(_, handle)) = about else { return false };
+        let Some(question) = self.open_question(ask, about) else { return false };
         self.media_command(MediaCommand::Report { handle, question });
         true
     }
@@ -91,7 +116,18 @@ impl Core {
 
     fn answer(&mut self, asked: Asked, answer: Option<Object>, report: Option<&PeerReport>) {
         let transaction = &asked.transaction;
+        if let About::Capture(_, handle, _) = &asked.about {
+            self.on_capture(*handle, answer.as_ref());
+        }
         let json = match (asked.about, answer) {
+            (About::Explanation(session, handle), _) => {
+                self.explanation(transaction, session, handle, report)
+            }
+            // Without the session, as in Janus, and without the file, which `handle_info` tells.
+            (About::Capture(..), Some(_)) => reply::success(0, transaction),
+            (About::Capture(session, _, failure), None) => {
+                reply::error(session.get(), Some(transaction), &failure)
+            }
             (About::Peer(session, handle), _) => {
                 self.handle_info(transaction, session, handle, report, false)
             }

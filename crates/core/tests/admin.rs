@@ -535,3 +535,114 @@ fn report() -> PeerReport {
         }],
     }
 }
+
+#[test]
+fn one_capture_of_either_kind_a_handle() {
+    let (mut rig, session, handle) = Rig::attached();
+    let at =
+        |janus: &str| json!({"janus": janus, "transaction": "a", "session_id": session, "handle_id": handle});
+    assert_eq!(error_in(&rig.admin(at("stop_pcap"))), (490, "Capture not started".to_owned()));
+    for (start, other, stop, on, name) in [
+        ("start_pcap", "start_text2pcap", "stop_text2pcap", "dump-to-pcap", "pcap-file"),
+        ("start_text2pcap", "start_pcap", "stop_pcap", "dump-to-text2pcap", "text2pcap-file"),
+    ] {
+        rig.take();
+        rig.input_admin(at(start));
+        let asked = rig.take();
+        assert!(asked[0].starts_with("ask ") && asked[0].contains("StartCapture"), "{asked:?}");
+        for again in [start, other] {
+            let already = format!("{} already started", again.trim_start_matches("start_"));
+            assert_eq!(error_in(&rig.admin(at(again))), (490, already));
+        }
+        let question: u64 = asked[0].split(' ').nth(1).unwrap().parse().unwrap();
+        let file = Object::from_iter([("file".to_owned(), json!("/x/y.pcap"))]);
+        rig.take();
+        rig.input(Input::Answer { question, answer: Some(file) });
+        assert_eq!(rig.take(), [r#"reply {"janus":"success","transaction":"a"}"#]);
+        let info = rig.admin(at("handle_info"));
+        assert!(info.contains(&format!(r#""queued-packets":0,"{on}":true,"{name}":"/x/y.pcap""#)), "{info}");
+        rig.take();
+        assert_eq!(rig.admin(at(stop)), r#"{"janus":"success","transaction":"a"}"#);
+        assert_eq!(rig.take()[0], format!("stop capture {handle}"));
+    }
+}
+
+#[test]
+fn a_capture_that_cannot_begin_leaves_nothing_behind_and_one_ends_with_its_handle() {
+    let (mut rig, session, handle) = Rig::attached();
+    let at =
+        |janus: &str| json!({"janus": janus, "transaction": "a", "session_id": session, "handle_id": handle});
+    let start = |rig: &mut Rig, answer: Option<Object>| {
+        rig.take();
+        rig.input_admin(at("start_pcap"));
+        let asked = rig.take();
+        let question: u64 = asked[0].split(' ').nth(1).unwrap().parse().unwrap();
+        rig.input(Input::Answer { question, answer });
+        rig.take()
+    };
+    let refused = start(&mut rig, None);
+    assert!(refused[0].contains("Error starting pcap dump"), "{refused:?}");
+    start(&mut rig, Some(Object::from_iter([("file".to_owned(), json!("/x/y.pcap"))])));
+    rig.at(session, handle, json!({"janus": "detach", "transaction": "d"}));
+    assert!(rig.take().contains(&format!("stop capture {handle}")));
+}
+
+#[test]
+fn a_stream_is_explained_in_words_and_numbers() {
+    let (mut rig, session, handle) = Rig::attached();
+    let ask =
+        json!({"janus": "explain_handle", "transaction": "a", "session_id": session, "handle_id": handle});
+    let verdict = |reply: &str| {
+        let reply: Value = serde_json::from_str(reply).unwrap();
+        let explanation = &reply["explanation"];
+        let text = |f: &Value| f["text"].as_str().unwrap().to_owned();
+        let texts: Vec<_> = explanation["findings"].as_array().unwrap().iter().map(text).collect();
+        (
+            explanation["verdict"].as_str().unwrap().to_owned(),
+            texts.join("\n"),
+            explanation["numbers"].clone(),
+        )
+    };
+    let (weight, text, _) = verdict(&rig.admin(ask.clone()));
+    assert_eq!(
+        (weight.as_str(), text.as_str()),
+        ("broken", "There is no PeerConnection: no offer has come, or it was closed.")
+    );
+
+    rig.message(session, handle, "answer", json!({ "type": "offer", "sdp": sdp::offer(&["0"]) }));
+    let exchange = rig.negotiations.iter().filter_map(|n| n.exchange).next_back().unwrap();
+    rig.media(handle, MediaEvent::Local { exchange, transport: sdp::local() });
+    rig.media(handle, MediaEvent::Up);
+    let now = rig.now;
+    let explain = |rig: &mut Rig, report: PeerReport| {
+        rig.take();
+        rig.input_admin(ask.clone());
+        let asked = rig.take();
+        let (_, number) = asked[0].split_once("question: ").unwrap();
+        let question: u64 = number.trim_end_matches(" }").parse().unwrap();
+        rig.media(handle, MediaEvent::Report { question, report: Box::new(report) });
+        verdict(rig.take()[0].strip_prefix("reply ").unwrap())
+    };
+    let mut fine = report();
+    fine.ice.heard = Some(now);
+    let line = &mut fine.lines[0];
+    (line.sources[0].last_packet, line.sources[0].quality) = (Some(now), 100);
+    let sink = line.sink.as_mut().unwrap();
+    (sink.last_sent, sink.quality) = (Some(now), 100);
+    let (weight, text, numbers) = explain(&mut rig, fine.clone());
+    assert_eq!(weight, "fine", "{text}");
+    assert_eq!((&numbers["ice"], &numbers["media"][0]["out"]["rtt_ms"]), (&json!("ready"), &json!(12)));
+
+    let mut lossy = fine.clone();
+    lossy.lines[0].sources[0].quality = 70;
+    let (weight, text, _) = explain(&mut rig, lossy);
+    assert_eq!(weight, "poor");
+    assert!(text.starts_with("70 % of the client's packets arrived"), "{text}");
+
+    let mut blocked = fine;
+    (blocked.ice.state, blocked.ice.connected, blocked.ice.remote) =
+        ("connecting", None, vec!["1 1 udp".into()]);
+    let (weight, text, _) = explain(&mut rig, blocked);
+    assert_eq!(weight, "broken");
+    assert!(text.starts_with("ICE has found no working pair among 1 candidates"), "{text}");
+}

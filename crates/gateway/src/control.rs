@@ -3,6 +3,7 @@
 //! Everything comes in through bounded channels and a timer, one input at a time; what the core wants done is done or
 //! begun before the next input. Nothing here waits for a client, a packet or a disk.
 
+use crate::captures::{Captures, Opened, Wanted};
 use crate::logging::{self, LogControl};
 use crate::monitor::Census;
 use crate::questions::{Answer, Questions};
@@ -10,6 +11,7 @@ use crate::store::{Done, Store};
 use crate::wiring;
 use portunus_core::{Client, Core, Input, Notice, Output, PollVerdict, Question, Reload};
 use portunus_media::{Certificate, Engine};
+use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
 use portunus_telemetry::events::{Event, EventType, Handlers};
 use portunus_transport::{Inbound, Mailboxes, Queries, Reply, Side};
@@ -62,15 +64,15 @@ pub(crate) fn spawn(
     engine: Engine,
     (mailboxes, queries, handlers): (Mailboxes, Queries, Handlers),
     (store, done): (Store, mpsc::Receiver<Done>),
-    log: LogControl,
-    asked: mpsc::Receiver<Inbound>,
-    heard: mpsc::Receiver<(HandleId, MediaEvent)>,
+    (log, captures): (LogControl, Captures),
+    (asked, heard): (mpsc::Receiver<Inbound>, mpsc::Receiver<(HandleId, MediaEvent)>),
 ) -> Control {
     let (orders, ordered) = mpsc::channel(16);
     let (drain, drains) = mpsc::channel(1);
     let (questions, answered) = Questions::new();
     let slow = Arc::new(Semaphore::new(SLOW_REPLIES));
-    let heard = Heard { asked, media: heard, done, answered, ordered };
+    let (open, opened) = mpsc::channel(64);
+    let heard = Heard { asked, media: heard, done, answered, ordered, opened };
     let (told, census) = watch::channel(heard.count(&core));
     let owner = Owner {
         core,
@@ -81,6 +83,8 @@ pub(crate) fn spawn(
         store,
         questions,
         log,
+        captures,
+        opened: open,
         slow,
         drain,
         census: told,
@@ -136,6 +140,8 @@ struct Owner {
     store: Store,
     questions: Questions,
     log: LogControl,
+    captures: Captures,
+    opened: mpsc::Sender<Opening>,
     /// Places for answers that are held back.
     slow: Arc<Semaphore>,
     drain: mpsc::Sender<Option<Duration>>,
@@ -150,7 +156,11 @@ struct Heard {
     done: mpsc::Receiver<Done>,
     answered: mpsc::Receiver<Answer>,
     ordered: mpsc::Receiver<Order>,
+    opened: mpsc::Receiver<Opening>,
 }
+
+/// The file of a capture that is to begin: the question's number, whose it is, and what became of it.
+type Opening = (u64, HandleId, std::io::Result<Opened>);
 
 impl Heard {
     fn count(&self, core: &Core) -> Census {
@@ -187,6 +197,7 @@ impl Owner {
                 Some(Done { plugin, ticket, outcome }) = heard.done.recv() => {
                     Some(Input::TaskDone { plugin, ticket, outcome })
                 }
+                Some(opening) = heard.opened.recv() => Some(self.begin_capture(opening)),
                 Some((question, answer)) = heard.answered.recv() => Some(Input::Answer { question, answer }),
                 () = tokio::time::sleep_until(timeout) => Some(Input::Timeout),
                 order = heard.ordered.recv() => match order {
@@ -283,11 +294,19 @@ impl Owner {
                     let response = self.handlers.answer(&package, &request);
                     self.questions.answer(question, response.map(response_of));
                 }
+                Question::StartCapture { handle, text, folder, file, truncate } => {
+                    self.open_capture(question, handle, Wanted { text, folder, file, truncate });
+                }
                 what => self.questions.ask(question, what),
             },
             Output::Tune(tuning) => {
                 self.engine.tune(wiring::media_tuning(&tuning));
                 self.log.tune(&tuning);
+            }
+            Output::StopCapture { handle } => {
+                if self.captures.end(handle) {
+                    self.engine.send(MediaCommand::Capture { handle, tap: None });
+                }
             }
             Output::Drain(timeout) => drop(self.drain.try_send(timeout)),
             Output::LogLine { level, line } => logging::custom(level, &line),
@@ -301,10 +320,50 @@ impl Owner {
             Output::SessionOpened { session, client } => self.mailboxes.open(session, owner_of(client)),
             Output::SessionClaimed { session, client } => self.mailboxes.claim(session, owner_of(client)),
             Output::SessionClosed { session } => self.mailboxes.close(session),
-            Output::Media(command) => self.engine.send(command),
+            Output::Media(command) => {
+                // A peer that is made while its handle is captured is captured from its beginning.
+                let begins = matches!(command, MediaCommand::Negotiate(_));
+                let handle = command.handle();
+                self.engine.send(command);
+                if let Some(tap) = self.captures.tap(handle).filter(|_| begins) {
+                    self.engine.send(MediaCommand::Capture { handle, tap: Some(tap) });
+                }
+            }
             Output::Task { plugin, ticket, task } => self.store.begin(plugin, ticket, task),
             Output::Notify(notice) => self.handlers.tell(event_of(*notice)),
         }
+    }
+
+    /// Has the file of a capture opened, where it may take its time.
+    fn open_capture(&self, question: u64, handle: HandleId, wanted: Wanted) {
+        let opener = match self.captures.opener(wanted) {
+            Ok(opener) => opener,
+            Err(error) => {
+                tracing::warn!(%handle, %error, "no capture");
+                return self.questions.answer(question, None);
+            }
+        };
+        let opened = self.opened.clone();
+        tokio::task::spawn_blocking(move || {
+            // Nobody listens any more when the process ends.
+            let _ = opened.blocking_send((question, handle, opener()));
+        });
+    }
+
+    fn begin_capture(&mut self, (question, handle, outcome): Opening) -> Input {
+        let answer = match outcome {
+            Ok(Opened { tap, path }) => {
+                self.captures.begin(handle, tap.clone());
+                self.engine.send(MediaCommand::Capture { handle, tap: Some(tap) });
+                let file = json!(path.display().to_string());
+                Some(Object::from_iter([("file".to_owned(), file)]))
+            }
+            Err(error) => {
+                tracing::warn!(%handle, %error, "no capture");
+                None
+            }
+        };
+        Input::Answer { question, answer }
     }
 
     /// Answers somebody who is to wait; when too many wait already, the connection is closed instead.

@@ -1,6 +1,7 @@
 //! Portunus, a WebRTC media gateway that speaks the Janus API: settings, build, run, drain.
 
 mod announce;
+mod captures;
 mod control;
 mod flags;
 mod logging;
@@ -14,6 +15,7 @@ mod store;
 mod wiring;
 
 use crate::announce::say;
+use crate::captures::Captures;
 use crate::control::{Control, Order};
 use crate::flags::Flags;
 use crate::logging::LogControl;
@@ -93,7 +95,8 @@ async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Res
     let store = store::Store::new(settings.general.configs_folder.clone());
     let workers = engine.statuses();
     let own = (mailboxes.clone(), queries, handlers.clone());
-    let mut control = control::spawn(core, engine, own, store, log, asked, heard);
+    let captures = Captures::new(settings.portunus.captures_folder.clone());
+    let mut control = control::spawn(core, engine, own, store, (log, captures), (asked, heard));
     let transports = mailboxes.counters().clone();
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
     let reloads = Arc::new(Reloads::default());

@@ -58,7 +58,10 @@ async fn find_out(what: Question) -> Option<Object> {
             vec![("public_ip", json!(mapped.ip().to_string())), ("public_port", json!(mapped.port()))]
         }
         // Answered by who owns it.
-        Question::Transport { .. } | Question::EventHandler { .. } | Question::Loops => return None,
+        Question::Transport { .. }
+        | Question::EventHandler { .. }
+        | Question::StartCapture { .. }
+        | Question::Loops => return None,
     };
     let elapsed = Value::from(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
     let members = members.into_iter().chain([("elapsed", elapsed)]);

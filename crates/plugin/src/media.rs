@@ -6,6 +6,7 @@
 use crate::HandleId;
 use crate::report::{LineReport, PeerReport, SelectedPair};
 use portunus_sdp::{Candidate, LocalTransport, MediaKind, Negotiated, RemoteTransport};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One end of a route: a medium of a peer.
@@ -66,6 +67,23 @@ pub struct DataMessage {
     pub binary: bool,
     /// The message.
     pub payload: Vec<u8>,
+}
+
+/// What a [`Tap`] gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tapped<'a> {
+    /// An RTP packet.
+    Rtp(&'a [u8]),
+    /// A compound RTCP packet.
+    Rtcp(&'a [u8]),
+    /// A message of a data channel.
+    Data(&'a [u8]),
+}
+
+/// Gets a copy of every packet of a peer, before it is sealed or after it was opened: for captures.
+pub trait Tap: Send + Sync + std::fmt::Debug {
+    /// On the worker's thread: must neither wait nor take long.
+    fn packet(&self, incoming: bool, packet: Tapped<'_>);
 }
 
 /// What the control task tells the worker of a handle.
@@ -140,6 +158,13 @@ pub enum MediaCommand {
         /// What the event shall say.
         reason: String,
     },
+    /// Shows a tap every packet of the peer from now on; `None` ends that.
+    Capture {
+        /// The handle.
+        handle: HandleId,
+        /// Who gets them.
+        tap: Option<Arc<dyn Tap>>,
+    },
     /// Tell what is known of a peer. Answered by [`MediaEvent::Report`], if there is a peer.
     Report {
         /// The handle.
@@ -164,6 +189,7 @@ impl MediaCommand {
             | Self::Data { handle, .. }
             | Self::Hangup { handle, .. }
             | Self::Report { handle, .. }
+            | Self::Capture { handle, .. }
             | Self::Forget { handle } => *handle,
             Self::Route { sink, .. }
             | Self::Unroute { sink }

@@ -2,6 +2,7 @@
 //!
 //! What was agreed on in descriptions (codecs, directions, extensions) is not repeated here: the control task knows it.
 
+use crate::HandleId;
 use portunus_sdp::{Candidate, MediaKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -135,6 +136,21 @@ pub struct SourceReport {
     pub last_keyframe: Option<Instant>,
 }
 
+/// What feeds a sink: a stream of another peer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeederReport {
+    /// Its handle.
+    pub handle: Option<HandleId>,
+    /// Its m-line.
+    pub mid: String,
+    /// When the last packet of the stream that is taken came.
+    pub last_packet: Option<Instant>,
+    /// When its last keyframe came.
+    pub last_keyframe: Option<Instant>,
+    /// Its packets that never came.
+    pub lost: u64,
+}
+
 /// A sent stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SinkReport {
@@ -152,6 +168,20 @@ pub struct SinkReport {
     pub quality: u8,
     /// Round trip, from the client's reports.
     pub round_trip: Option<Duration>,
+    /// When the last packet went.
+    pub last_sent: Option<Instant>,
+    /// Substream (or spatial) and temporal layer that go, of a stream with layers.
+    pub layer: Option<(u8, u8)>,
+    /// The same as it is wished for.
+    pub wanted: (u8, u8),
+    /// The layers follow the client's network.
+    pub automatic: bool,
+    /// What it is estimated to carry of them.
+    pub allowed: (u8, u8),
+    /// What feeds it, if anything does and it is on the same worker.
+    pub feeder: Option<FeederReport>,
+    /// Nothing feeds it.
+    pub unfed: bool,
     /// Packets the client asked for again.
     pub nacked: u64,
     /// Those of them that were sent again.

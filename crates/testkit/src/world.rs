@@ -326,6 +326,7 @@ impl World {
             | Output::Ask { .. }
             | Output::Tune(_)
             | Output::Drain(_)
+            | Output::StopCapture { .. }
             | Output::LogLine { .. }
             | Output::SessionClosed { .. }
             | Output::SessionClaimed { .. }

@@ -1,12 +1,24 @@
 // The Admin API: every request in every place, right and wrong.
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+/** Where both sides write captures. */
+const CAPTURES = mkdtempSync(path.join(tmpdir(), 'portunus-captures-'));
+process.on('exit', () => rmSync(CAPTURES, { recursive: true, force: true }));
+
 const SECRET = { admin_secret: 'operators only' };
 const PACKAGE = 'janus.plugin.echotest';
 /** What a number, a flag and a text may be mistaken for. */
 const NUMBERS = [undefined, null, 'x', 1.5, -1];
 
 export const settings = {
-  janus: { general: { admin_secret: SECRET.admin_secret, token_auth: true } },
+  janus: {
+    general: { admin_secret: SECRET.admin_secret, token_auth: true },
+    // Janus writes where it is told, and does not know this section.
+    portunus: { captures_folder: CAPTURES },
+  },
 };
 /** A request without what is undefined, and its answer. */
 const ask = (c, at, verb, over = {}) => c.administer(at, { janus: verb, ...SECRET, ...over });
@@ -36,6 +48,24 @@ export default {
       await c.administer('', over);
     }
     for (const text of ['[]', '5', '', '{', 'null']) await c.administer('', text);
+  },
+
+  captures: async (c) => {
+    const at = await somebody(c);
+    const name = (file) => ({ folder: CAPTURES, filename: `${at.handle}-${file}` });
+    for (const [start, other, stop] of [['start_pcap', 'start_text2pcap', 'stop_pcap'], ['start_text2pcap', 'start_pcap', 'stop_text2pcap'], ['start_pcap', 'start_pcap', 'stop_text2pcap']]) {
+      await ask(c, at.h, stop);
+      for (const over of [{ folder: 5 }, { folder: CAPTURES, filename: 5 }, { truncate: 'x' }, { truncate: -1 }]) await ask(c, at.h, start, over);
+      await ask(c, at.h, start, { ...name(`${start}-${stop}`), truncate: 100 });
+      await ask(c, at.h, start, name('again'));
+      await ask(c, at.h, other, name('again'));
+      await ask(c, at.h, 'handle_info');
+      await ask(c, at.h, stop);
+      await ask(c, at.h, stop);
+    }
+    await ask(c, at.h, 'start_pcap', { folder: '/proc/nowhere', filename: 'x' });
+    await ask(c, at.s, 'start_pcap', name('x'));
+    await ask(c, '', 'stop_pcap');
   },
 
   'methods and paths': async (c) => {

@@ -1,5 +1,6 @@
 //! `handle_info`: all that is known of a handle.
 
+use super::Capture;
 use crate::handle::{Exchange, Handle, Life};
 use crate::machine::Core;
 use portunus_api::{ApiError, ErrorCode, HandleId, Object, SessionId, Trickle, Value, reply};
@@ -28,6 +29,27 @@ impl Core {
             }
             Err(error) => reply::error(session.get(), Some(transaction), &error),
         }
+    }
+
+    /// The reply to `explain_handle`.
+    pub(crate) fn explanation(
+        &mut self,
+        transaction: &str,
+        session: SessionId,
+        id: HandleId,
+        report: Option<&PeerReport>,
+    ) -> Value {
+        // It may have gone while the media engine was asked.
+        let Some(handle) = self.handles.get(&id) else {
+            let error = ErrorCode::HandleNotFound.into();
+            return reply::error(session.get(), Some(transaction), &error);
+        };
+        let explanation = self.explain(handle, report);
+        let members = Object::from_iter([
+            ("handle_id".to_owned(), id.into()),
+            ("explanation".to_owned(), explanation.into()),
+        ]);
+        reply::success_with(session.get(), transaction, members)
     }
 
     fn info_of_handle(
@@ -82,6 +104,12 @@ impl Core {
             put(&mut info, "pending-trickles", waiting);
         }
         put(&mut info, "queued-packets", 0);
+        if let Some(Capture { text, file: Some(file) }) = &handle.capture {
+            let (on, name) =
+                if *text { ("dump-to-text2pcap", "text2pcap-file") } else { ("dump-to-pcap", "pcap-file") };
+            put(&mut info, on, true);
+            put(&mut info, name, file.as_str());
+        }
         if let Some(report) = report {
             put(&mut info, "webrtc", self.webrtc(handle, report));
         }

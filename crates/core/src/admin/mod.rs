@@ -2,6 +2,8 @@
 //!
 //! The secret comes before the verb: whoever does not know it learns nothing of what there is.
 
+mod capture;
+mod explain;
 mod handle;
 mod report;
 mod root;
@@ -11,6 +13,8 @@ use crate::handle::Life;
 use crate::info;
 use crate::io::Output;
 use crate::machine::{Ask, Core};
+use crate::questions::About;
+pub(crate) use capture::Capture;
 use portunus_api::token::same_secret;
 use portunus_api::{
     AdminVerb, ApiError, ErrorCode, HandleId, Kind, Object, Request, SessionId, Value, optional, reply,
@@ -179,19 +183,27 @@ impl Core {
                 self.close_peer(id, "Admin API", true);
                 Ok(())
             }
+            AdminVerb::ExplainHandle => {
+                let has_peer = self.handles.get(&id).is_some_and(|h| matches!(h.life, Life::Present { .. }));
+                if !(has_peer && self.question_peer(ask, About::Explanation(session, id))) {
+                    let json = self.explanation(&ask.request.transaction, session, id, None);
+                    self.reply(ask.key, json);
+                }
+                Ok(())
+            }
             AdminVerb::HandleInfo => {
                 let body = &ask.request.body;
                 let plugin_only = optional(body, "plugin_only", Kind::Boolean)?.and_then(Value::as_bool);
                 let plugin_only = plugin_only.unwrap_or(false);
                 let has_peer = self.handles.get(&id).is_some_and(|h| matches!(h.life, Life::Present { .. }));
-                if has_peer && !plugin_only && self.question_peer(ask, session, id) {
+                if has_peer && !plugin_only && self.question_peer(ask, About::Peer(session, id)) {
                     return Ok(());
                 }
                 let json = self.handle_info(&ask.request.transaction, session, id, None, plugin_only);
                 self.reply(ask.key, json);
                 Ok(())
             }
-            _ => Err(unhandled(&ask.request)),
+            verb => self.capture(ask, verb, id).unwrap_or_else(|| Err(unhandled(&ask.request))),
         }
     }
 

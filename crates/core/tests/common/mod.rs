@@ -395,6 +395,7 @@ impl Rig {
             Output::Ask { question, what } => format!("ask {question} {what:?}"),
             Output::Tune(tuning) => format!("tune {tuning:?}"),
             Output::Drain(timeout) => format!("drain {timeout:?}"),
+            Output::StopCapture { handle } => format!("stop capture {handle}"),
             Output::LogLine { level, line } => format!("log {level} {line}"),
             Output::PollVerdict { verdict, .. } => format!("verdict {verdict:?}"),
             Output::Task { plugin, ticket, task: Task::Store(group) } => {

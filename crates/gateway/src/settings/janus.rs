@@ -176,6 +176,8 @@ pub(crate) struct Portunus {
     pub(crate) max_events_per_session: usize,
     /// Where metrics, health and readiness are told; nowhere if absent.
     pub(crate) metrics: Option<SocketAddr>,
+    /// Where captures of the Admin API are written; nowhere if absent.
+    pub(crate) captures_folder: Option<PathBuf>,
     /// How long calls go on after SIGTERM.
     pub(crate) drain_timeout: Duration,
 }
@@ -392,6 +394,7 @@ fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
         max_connections_per_address: s.get_int("max_connections_per_address", 0, 0..=1_000_000),
         max_events_per_session: s.get_int("max_events_per_session", 1000, 10..=1_000_000),
         metrics: Some(metrics_port).filter(|&port| port > 0).map(|port| SocketAddr::new(metrics_ip, port)),
+        captures_folder: s.get_path("captures_folder"),
         drain_timeout: seconds(&mut s, "drain_timeout_s", 8),
     }
 }

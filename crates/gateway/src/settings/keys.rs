@@ -192,6 +192,7 @@ const JANUS_KEYS: &[Key] = &[
     used("portunus", "metrics_port"),
     used("portunus", "metrics_ip"),
     used("portunus", "drain_timeout_s"),
+    used("portunus", "captures_folder"),
 ];
 
 const HTTP_KEYS: &[Key] = &[

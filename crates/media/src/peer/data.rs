@@ -3,7 +3,7 @@
 use super::{Peer, PeerCx};
 use crate::dtls::Role;
 use crate::sctp::{Sctp, SctpEvent};
-use portunus_plugin::media::{DataMessage, MediaEvent};
+use portunus_plugin::media::{DataMessage, MediaEvent, Tapped};
 use portunus_plugin::report::Traffic;
 use std::time::Instant;
 
@@ -37,6 +37,9 @@ impl Peer {
                 SctpEvent::Ready => cx.events.push_back((self.handle, MediaEvent::DataReady)),
                 SctpEvent::Message { label, protocol, binary, payload } => {
                     count(&mut self.data_in, &payload);
+                    if let Some(tap) = &self.tap {
+                        tap.packet(true, Tapped::Data(&payload));
+                    }
                     let message = DataMessage { label, protocol, binary, payload };
                     // The control task is far behind: what is lost here is counted, not kept.
                     if cx.events.len() < MAX_WAITING {
@@ -65,6 +68,9 @@ impl Peer {
             tracing::debug!(handle = %self.handle, %error, "data message not sent");
         } else {
             count(&mut self.data_out, &message.payload);
+            if let Some(tap) = &self.tap {
+                tap.packet(false, Tapped::Data(&message.payload));
+            }
         }
         self.drive_sctp(cx, now);
     }

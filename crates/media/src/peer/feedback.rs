@@ -4,7 +4,7 @@
 use super::line::{Line, Sink};
 use super::{Peer, PeerCx, Resend, Stage};
 use crate::clock::Clock;
-use portunus_plugin::media::MediaEvent;
+use portunus_plugin::media::{MediaEvent, Tapped};
 use portunus_rtp::receive::ReceiverStats;
 use portunus_rtp::rtcp::{Compound, ReportBlock, Rtcp, RtcpWriter, SenderInfo, ntp_middle, ntp_time, rtt_us};
 use portunus_srtp::MAX_RTCP_OVERHEAD;
@@ -44,6 +44,9 @@ impl Peer {
             Err(portunus_srtp::Error::Malformed) => return self.refused.malformed += 1,
             Err(_) => return self.refused.forged += 1,
         };
+        if let (Some(tap), Some(packet)) = (&srtp.tap, bytes.get(..len)) {
+            tap.packet(true, Tapped::Rtcp(packet));
+        }
         let Ok(compound) = Compound::parse(bytes.get(..len).unwrap_or_default()) else {
             self.refused.malformed += 1;
             return;
@@ -208,6 +211,9 @@ impl Peer {
         let mut writer = RtcpWriter::new(plain);
         let len = if write(&mut writer) { writer.len() } else { 0 };
         debug_assert!(len + MAX_RTCP_OVERHEAD <= crate::egress::PACKET_ROOM);
+        if let (Some(tap), Some(packet)) = (&srtp.tap, room.get(..len).filter(|p| !p.is_empty())) {
+            tap.packet(false, Tapped::Rtcp(packet));
+        }
         if len > 0
             && let Ok(sealed) = srtp.sealer.protect_rtcp(room, len)
         {

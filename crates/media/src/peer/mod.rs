@@ -35,7 +35,7 @@ use line::Line;
 use mirrored::Mirrored;
 use portunus_bwe::Costs;
 use portunus_plugin::HandleId;
-use portunus_plugin::media::MediaEvent;
+use portunus_plugin::media::{MediaEvent, Tap, Tapped};
 use portunus_plugin::report::Traffic;
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::extension::ExtensionMap;
@@ -125,6 +125,18 @@ struct Srtp {
     profile: Profile,
     sealer: Sealer,
     opener: Opener,
+    /// Who gets a copy of everything.
+    tap: Option<Arc<dyn Tap>>,
+}
+
+impl Srtp {
+    /// Shows the tap, if there is one, the first `len` bytes of a packet that is about to be sealed.
+    #[inline]
+    fn show(&self, packet: &[u8], len: usize) {
+        if let (Some(tap), Some(packet)) = (&self.tap, packet.get(..len)) {
+            tap.packet(false, Tapped::Rtp(packet));
+        }
+    }
 }
 
 /// See the module.
@@ -142,6 +154,7 @@ pub(crate) struct Peer {
     /// The newest DTLS packet that came before its path was validated, and that path.
     early_hello: Option<(Path, Box<[u8]>)>,
     srtp: Option<Srtp>,
+    tap: Option<Arc<dyn Tap>>,
     sctp: Option<Sctp>,
     sctp_port: Option<u16>,
     lines: Vec<Line>,
@@ -216,6 +229,7 @@ impl Peer {
             dtls: None,
             early_hello: None,
             srtp: None,
+            tap: None,
             sctp: None,
             sctp_port: None,
             lines: Vec::new(),
@@ -356,6 +370,14 @@ impl Peer {
         if let Some(line) = self.lines.get_mut(line) {
             line.lose_source(feeder);
         }
+    }
+
+    /// Shows every packet to this tap from now on.
+    pub(crate) fn capture(&mut self, tap: Option<Arc<dyn Tap>>) {
+        if let Some(srtp) = &mut self.srtp {
+            srtp.tap.clone_from(&tap);
+        }
+        self.tap = tap;
     }
 
     /// Why the peer is to be closed, if it is.
@@ -530,7 +552,9 @@ impl Peer {
         if let Some(keys) = keys {
             let (profile, opener) = (keys.profile, Opener::new(&keys.remote));
             match (Sealer::new(keys.local), opener) {
-                (Ok(sealer), Ok(opener)) => self.srtp = Some(Srtp { profile, sealer, opener }),
+                (Ok(sealer), Ok(opener)) => {
+                    self.srtp = Some(Srtp { profile, sealer, opener, tap: self.tap.clone() });
+                }
                 (Err(error), _) | (_, Err(error)) => {
                     tracing::warn!(handle = %self.handle, %error, "SRTP keys refused");
                     self.close_because("DTLS-SRTP stack error");
@@ -601,7 +625,7 @@ impl Peer {
     pub(crate) fn force_up(&mut self, keys: crate::dtls::SrtpKeys, path: Path, now: Instant) {
         self.ice.force(path, now);
         if let (Ok(sealer), Ok(opener)) = (Sealer::new(keys.local), Opener::new(&keys.remote)) {
-            self.srtp = Some(Srtp { profile: keys.profile, sealer, opener });
+            self.srtp = Some(Srtp { profile: keys.profile, sealer, opener, tap: None });
         }
         self.stage = Stage::Up;
     }

@@ -3,7 +3,7 @@
 use super::line::{Line, Source};
 use super::negotiate::bind;
 use super::{Peer, PeerCx, Stage, Stream};
-use portunus_plugin::media::MediaEvent;
+use portunus_plugin::media::{MediaEvent, Tapped};
 use portunus_rtp::codec::PayloadInfo;
 use portunus_rtp::extension::{ExtensionKind, ExtensionOffsets};
 use portunus_rtp::mapping::{Arrival, SourceId};
@@ -85,6 +85,9 @@ impl Peer {
             Err(_) => return self.refused.forged += 1,
         };
         let Some(packet) = bytes.get_mut(..opened.len) else { return };
+        if let Some(tap) = &srtp.tap {
+            tap.packet(true, Tapped::Rtp(packet));
+        }
         let Ok(parsed) = SourcePacket::parse(packet, &self.extensions) else {
             self.refused.malformed += 1;
             return;
@@ -183,6 +186,9 @@ impl Peer {
         source.repaired += u64::from(repaired);
         self.stirred |= arrived.gap;
         source.last_packet = Some(now);
+        if arrived.info.keyframe {
+            source.last_keyframe = Some(now);
+        }
         let id = source.id;
         if let Some(level) = &mut line.level
             && let Some(value) = parsed.extension(ExtensionKind::AudioLevel)
@@ -283,7 +289,6 @@ impl Source {
         if info.keyframe {
             // What is missing from before it is still asked for: receivers show those frames, too.
             self.keyframes.on_keyframe();
-            self.last_keyframe = self.last_packet;
         }
         let gap = nack
             && match self.nacks.on_packet(sequence, now_us) {

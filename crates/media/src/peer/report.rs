@@ -1,13 +1,14 @@
 //! What is known of a peer, for operators.
 
-use super::line::{Line, Sink, Source};
-use super::{Peer, PeerCx, Stage};
+use super::line::{Choice, Line, Sink, Source};
+use super::{Feeder, Peer, PeerCx, Stage};
 use crate::dtls::Dtls;
 use crate::egress::{Link, Path};
 use crate::settings::Settings;
 use crate::status::MediaTotals;
 use portunus_plugin::report::{
-    DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
+    DtlsReport, FeederReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport,
+    Traffic,
 };
 use portunus_sdp::{Candidate, MediaKind, Setup};
 use portunus_srtp::Profile;
@@ -37,6 +38,26 @@ impl Peer {
             report
         };
         self.lines.iter().enumerate().map(one).collect()
+    }
+
+    /// What feeds the sink of a line, and the substream it takes.
+    pub(crate) fn feeder_of(&self, line: usize) -> Option<(Feeder, usize, Option<u8>)> {
+        let sink = self.lines.get(line)?.sink.as_ref()?;
+        let (feeder, source_line) = sink.from?;
+        Some((feeder, source_line, sink.substream()))
+    }
+
+    /// A source of ours as those see it that it feeds.
+    pub(crate) fn as_feeder(&self, line: usize, substream: Option<u8>) -> Option<FeederReport> {
+        let line = self.lines.get(line)?;
+        let source = line.sources.get(usize::from(substream.unwrap_or(0))).or(line.sources.first())?;
+        Some(FeederReport {
+            handle: Some(self.handle),
+            mid: line.mid.clone(),
+            last_packet: source.last_packet,
+            last_keyframe: source.last_keyframe,
+            lost: source.stats.lost(),
+        })
     }
 
     /// What the m-lines have counted so far.
@@ -122,14 +143,14 @@ impl Line {
             clock_rate,
             nacks: self.feedback.nack && self.is_video(),
             nack_queue: settings.min_nack_queue,
-            sources: self.sources.iter().map(|source| source.report(clock_rate)).collect(),
+            sources: self.sources.iter().map(|source| source.report(clock_rate, self.is_video())).collect(),
             sink: self.sink.as_ref().map(|sink| sink.report(clock_rate, self.payload_types.rtx.is_some())),
         }
     }
 }
 
 impl Source {
-    fn report(&self, clock_rate: u32) -> SourceReport {
+    fn report(&self, clock_rate: u32, is_video: bool) -> SourceReport {
         SourceReport {
             ssrc: self.ssrc,
             rtx: self.rtx,
@@ -145,7 +166,7 @@ impl Source {
             repaired: self.repaired,
             keyframe_requests: self.keyframes.sent,
             last_packet: self.last_packet,
-            last_keyframe: self.last_keyframe,
+            last_keyframe: self.last_keyframe.filter(|_| is_video),
         }
     }
 }
@@ -164,6 +185,17 @@ impl Sink {
             jitter: milliseconds(self.remote_jitter, clock_rate),
             quality: 100 - u8::try_from(u32::from(self.fraction_lost) * 100 / 256).unwrap_or(0),
             round_trip: Some(self.round_trip).filter(|rtt| !rtt.is_zero()),
+            last_sent: self.newest.map(|(_, at)| at),
+            layer: match &self.choice {
+                Choice::All => None,
+                Choice::Simulcast(s) => s.substream().map(|spatial| (spatial, s.temporal().unwrap_or(0))),
+                Choice::Svc(s) => s.spatial().map(|spatial| (spatial, s.temporal().unwrap_or(0))),
+            },
+            wanted: (self.target.spatial, self.target.temporal),
+            automatic: self.target.automatic,
+            allowed: (self.allowed.spatial, self.allowed.temporal),
+            feeder: None,
+            unfed: self.from.is_none(),
             nacked: self.nacked,
             resent: self.resent,
         }

@@ -360,6 +360,7 @@ impl Peer {
                 return;
             };
             let Ok(header_len) = rtp_header_len(room.get(..len).unwrap_or_default()) else { return };
+            srtp.show(room, len);
             if let Ok(sealed) = srtp.sealer.reprotect_rtp(state, index, header_len, room, len) {
                 egress.commit(sealed, path);
             }
@@ -375,6 +376,7 @@ fn seal(srtp: &mut Srtp, sink: &mut Sink, room: &mut [u8], len: usize, is_video:
     }
     let state = sink.state.as_mut()?;
     let header_len = rtp_header_len(room.get(..len)?).ok()?;
+    srtp.show(room, len);
     match srtp.sealer.protect_rtp_with(state, header_len, room, len) {
         Err(SrtpError::IndexNotAscending) => srtp.sealer.protect_late_rtp(state, header_len, room, len).ok(),
         other => other.ok(),
@@ -387,5 +389,6 @@ pub(super) fn seal_rtx(srtp: &mut Srtp, sink: &mut Sink, room: &mut [u8], len: u
     }
     let state = sink.rtx_state.as_mut()?;
     let header_len = rtp_header_len(room.get(..len)?).ok()?;
+    srtp.show(room, len);
     srtp.sealer.protect_rtp_with(state, header_len, room, len).ok()
 }

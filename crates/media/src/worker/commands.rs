@@ -49,6 +49,9 @@ impl Worker {
             MediaCommand::Candidate { handle, candidate } => self.on_candidate(handle, candidate, now),
             MediaCommand::Route { source, sink } => self.on_route(&source, &sink, now),
             MediaCommand::Report { handle, question } => self.on_report(handle, question, now),
+            MediaCommand::Capture { handle, tap } => {
+                self.with_handle(handle, now, |peer, _| peer.capture(tap));
+            }
             MediaCommand::Unroute { sink } => {
                 if let Some(to) = self.find_line(sink.handle, &sink.mid) {
                     self.unroute(to);

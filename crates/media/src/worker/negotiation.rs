@@ -8,6 +8,7 @@ use crate::reflexive::{Reflexive, server_for};
 use crate::socket::UdpSocket;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaEvent, Negotiation};
+use portunus_plugin::report::FeederReport;
 use portunus_sdp::LocalTransport;
 use std::io;
 use std::ops::RangeInclusive;
@@ -178,10 +179,28 @@ impl Worker {
         let Some(key) = self.by_handle.get(&handle).copied() else { return };
         let Some(peer) = self.peers.get(key) else { return };
         let local = candidates(&self.advertised(peer.own_sockets()), &self.settings);
+        let feeders = self.feeders_of(key);
         self.with_peer(key, now, |peer, cx| {
-            let report = Box::new(peer.report(cx, local, now));
+            let mut report = Box::new(peer.report(cx, local, now));
+            for (line, feeder) in report.lines.iter_mut().zip(feeders) {
+                if let Some(sink) = &mut line.sink {
+                    sink.feeder = feeder;
+                }
+            }
             cx.events.push_back((handle, MediaEvent::Report { question, report }));
         });
+    }
+
+    /// By line: what feeds its sink, where that is a peer of this worker.
+    fn feeders_of(&self, key: usize) -> Vec<Option<FeederReport>> {
+        let Some(peer) = self.peers.get(key) else { return Vec::new() };
+        let of_line = |line| match peer.feeder_of(line)? {
+            (Feeder::Peer(from), source_line, substream) => {
+                self.peers.get(from)?.as_feeder(source_line, substream)
+            }
+            (Feeder::Mirror(_), ..) => None,
+        };
+        (0..peer.layouts().len()).map(of_line).collect()
     }
 
     fn send_local(&mut self, key: usize, exchange: u64) {
