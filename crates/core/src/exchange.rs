@@ -15,6 +15,7 @@ use portunus_plugin::{Description, JsepPlan, Message, Plan, RemoteJsep, Reply};
 use portunus_sdp::{
     Codec, LocalTransport, Negotiated, NegotiatedPayload, Payload, PlanMedia, RidOrder, Setup,
 };
+use serde_json::json;
 use std::sync::Arc;
 
 impl Core {
@@ -265,6 +266,11 @@ impl Core {
             let Some(Waiting { transaction, data, part }) = handle.waiting.pop_front() else { return };
             match part {
                 Part::Ready(jsep) => self.send_event(id, transaction.as_deref(), data, jsep.as_ref()),
+                Part::Notice => {
+                    let Some(plugin) = self.handles.get(&id).map(|h| h.plugin) else { return };
+                    let (session, package) = (self.handles.get(&id).map(|h| h.session), self.package(plugin));
+                    self.notice(64, None, session, Some(id), || json!({ "plugin": package, "data": data }));
+                }
                 wanted @ Part::Wanted { .. } => {
                     return handle.waiting.push_front(Waiting { transaction, data, part: wanted });
                 }

@@ -101,6 +101,8 @@ pub(crate) enum Part {
     Wanted { exchange: u64, deadline: Instant, plan: Box<JsepPlan> },
     /// It is there, or there is none.
     Ready(Option<LocalJsep>),
+    /// Not for the client, but for event handlers.
+    Notice,
 }
 
 /// Something that waits until the old PeerConnection is closed, or behind a request that waits for a task.

@@ -14,7 +14,12 @@ impl Core {
         let session = handle.session;
         match (event, &handle.life) {
             (MediaEvent::Report { question, report }, _) => self.on_report(question, &report),
-            (MediaEvent::Hangup { reason }, Life::Present { .. }) => self.peer_ended(id, &reason),
+            (MediaEvent::Hangup { reason }, Life::Present { up, .. }) => {
+                if !up && reason == "ICE failed" {
+                    self.ice_notice(id, "failed");
+                }
+                self.peer_ended(id, &reason);
+            }
             (MediaEvent::Hangup { .. }, Life::Closing { .. }) => self.on_closed(id),
             (MediaEvent::Stats(lines), _) => self.stats_notices(id, &lines),
             (_, Life::Closing { .. }) => {}

@@ -2,9 +2,10 @@
 //!
 //! None is made without [`Settings::broadcast`](crate::Settings::broadcast).
 
-use crate::handle::Life;
+use crate::handle::{Life, Part, Waiting};
 use crate::io::{Notice, Output};
 use crate::machine::Core;
+use crate::settings::limits;
 use portunus_api::{HandleId, JsepKind, Object, SessionId, Value};
 use portunus_plugin::Description;
 use portunus_plugin::report::{LineReport, SelectedPair, SourceReport};
@@ -64,6 +65,20 @@ impl Core {
             put_some(&mut event, "token", token);
             event
         });
+    }
+
+    /// What a plugin tells. Behind events that wait for their descriptions it waits, too: the order is the plugin's.
+    pub(crate) fn plugin_notice(&mut self, plugin: usize, handle: Option<HandleId>, event: Value) {
+        if !self.settings.broadcast {
+            return;
+        }
+        let found = handle.and_then(|h| self.handles.get_mut(&h));
+        if let Some(found) = found.filter(|h| (1..limits::WAITING_EVENTS).contains(&h.waiting.len())) {
+            return found.waiting.push_back(Waiting { transaction: None, data: event, part: Part::Notice });
+        }
+        let session = handle.and_then(|h| self.handles.get(&h)).map(|h| h.session);
+        let package = self.package(plugin);
+        self.notice(64, None, session, handle, || json!({ "plugin": package, "data": event }));
     }
 
     pub(crate) fn jsep_notice(&mut self, id: HandleId, owner: &str, kind: JsepKind, sdp: &str) {
@@ -266,9 +281,8 @@ fn stats_of(line: &LineReport) -> Vec<Value> {
     }
     let none = SourceReport { quality: 100, ..SourceReport::default() };
     let sources = if line.sources.is_empty() { std::slice::from_ref(&none) } else { line.sources.as_slice() };
-    // A layer that never came is not told of, but for the first.
-    let told = sources.iter().enumerate().filter(|(i, source)| *i == 0 || source.ssrc.is_some());
-    told.map(|(layer, source)| layer_stats(line, layer, source)).collect()
+    // Also of layers that never came.
+    sources.iter().enumerate().map(|(layer, source)| layer_stats(line, layer, source)).collect()
 }
 
 fn layer_stats(line: &LineReport, layer: usize, source: &SourceReport) -> Value {

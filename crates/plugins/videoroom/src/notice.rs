@@ -18,6 +18,20 @@ impl VideoRoom {
         self.notify_as(cx, handle, "event", name, room, more);
     }
 
+    /// A subscriber has left these streams: each by its feed and its mid.
+    pub(crate) fn notify_unsubscribed(
+        &self,
+        cx: &mut Cx,
+        handle: HandleId,
+        room: &Id,
+        streams: &[(Id, String)],
+    ) {
+        for (feed, mid) in streams {
+            let more = [("feed", feed.to_value()), ("mid", mid.as_str().into())];
+            self.notify(cx, Some(handle), "unsubscribed", room, &more);
+        }
+    }
+
     /// The same with another word before the name: moderation and talking have `videoroom` there.
     pub(crate) fn notify_as(
         &self,

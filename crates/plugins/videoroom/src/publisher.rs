@@ -89,6 +89,8 @@ pub(crate) enum Reader {
     Newcomer,
     /// Everybody else.
     Others,
+    /// Event handlers.
+    Handlers,
 }
 
 /// Whether a description of a publisher says who talks.
@@ -181,6 +183,14 @@ impl Publisher {
     }
 
     /// `streams`
+    /// What event handlers are told of him.
+    pub(crate) fn for_handlers(&self) -> Vec<(&'static str, Value)> {
+        let display = self.display.as_ref().map(|display| ("display", display.as_str().into()));
+        let all =
+            [Some(("id", self.id.to_value())), display, Some(("streams", self.summary(Reader::Handlers)))];
+        all.into_iter().flatten().collect()
+    }
+
     pub(crate) fn summary(&self, reader: Reader) -> Value {
         self.streams.iter().map(|s| s.summary(reader)).collect()
     }
@@ -288,9 +298,11 @@ impl Stream {
         }
         if let Some(codec) = self.format.codec {
             o.insert("codec".into(), codec.api_name().into());
-            self.format.summary(codec, &mut o);
+            if reader != Reader::Handlers {
+                self.format.summary(codec, &mut o);
+            }
         }
-        let moderated = self.moderated && reader != Reader::Himself;
+        let moderated = self.moderated && !matches!(reader, Reader::Himself | Reader::Handlers);
         for (name, on) in [("simulcast", self.simulcast), ("svc", self.svc), ("moderated", moderated)] {
             if on {
                 o.insert(name.into(), true.into());

@@ -185,6 +185,15 @@ impl Subscriber {
         removed
     }
 
+    /// What he is subscribed to: feeds with the mids that carry them here.
+    pub(crate) fn active(&self) -> Vec<(Id, String)> {
+        let of = |stream: &SubStream| {
+            let mid = stream.mid.clone();
+            stream.sources.iter().map(move |source| (source.feed.clone(), mid.clone())).collect::<Vec<_>>()
+        };
+        self.streams.iter().flat_map(of).collect()
+    }
+
     /// Takes a feed away. Says how many streams it had here.
     pub(crate) fn remove_feed(&mut self, cx: &mut Cx, feed: &Id) -> usize {
         self.remove(cx, |_, source| source.feed == *feed)

@@ -8,26 +8,26 @@ use crate::publisher::{Format, Publisher, Stream};
 use crate::room::{Config, Room, check_types};
 use crate::{Answer, PACKAGE, VideoRoom};
 use portunus_api::{Object, Value, json};
-use portunus_plugin::{Cx, Outcome, StoredGroup, Task, Ticket};
+use portunus_plugin::{Cx, HandleId, Outcome, StoredGroup, Task, Ticket};
 use portunus_sdp::Codec;
 use std::time::Instant;
 
 /// Rooms at most.
 const MAX_ROOMS: usize = 100_000;
 
-/// What waits for the configuration file to be written.
+/// What waits for the configuration file to be written, and whose handle asked; nobody's for the Admin API.
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// The room is there already, and goes again if it cannot be stored.
-    Create(Id),
+    Create(Id, Option<HandleId>),
     /// The reply, and what to undo.
-    Edit { room: Id, before: Box<Config> },
+    Edit { room: Id, before: Box<Config>, asker: Option<HandleId> },
     /// The room stays until its group is out of the file.
-    Destroy(Id),
+    Destroy(Id, Option<HandleId>),
 }
 
 impl VideoRoom {
-    pub(super) fn create(&mut self, cx: &mut Cx, o: &Object) -> Answer<Done> {
+    pub(super) fn create(&mut self, cx: &mut Cx, asker: Option<HandleId>, o: &Object) -> Answer<Done> {
         check_types(o)?;
         let wanted = self.optional_id(o, "room")?;
         check_secret(o, "admin_key", self.settings.admin_key.as_deref())?;
@@ -53,10 +53,10 @@ impl VideoRoom {
         self.open_room(id.clone(), config, cx.now());
         self.allow_only(&id, allowed);
         if permanent {
-            let ticket = self.store(cx, &id, Some(stored), Pending::Create(id.clone()));
+            let ticket = self.store(cx, &id, Some(stored), Pending::Create(id.clone(), asker));
             return Ok(Done::Later(ticket));
         }
-        self.notify(cx, None, "created", &id, &[]);
+        self.notify(cx, asker, "created", &id, &[]);
         Ok(Done::Now(changed("created", &id, false)))
     }
 
@@ -146,29 +146,29 @@ impl VideoRoom {
             Refusal::new(code::UNKNOWN, text).to_value()
         };
         match (pending, outcome) {
-            (Pending::Create(id), Ok(())) => {
-                self.notify(cx, None, "created", &id, &[]);
+            (Pending::Create(id, asker), Ok(())) => {
+                self.notify(cx, asker, "created", &id, &[]);
                 changed("created", &id, true)
             }
-            (Pending::Create(id), Err(reason)) => {
+            (Pending::Create(id, _), Err(reason)) => {
                 self.close_room(cx, &id);
                 refuse("create permanent room", &reason)
             }
-            (Pending::Edit { room, .. }, Ok(())) => {
-                self.notify(cx, None, "edited", &room, &[]);
+            (Pending::Edit { room, asker, .. }, Ok(())) => {
+                self.notify(cx, asker, "edited", &room, &[]);
                 changed("edited", &room, true)
             }
-            (Pending::Edit { room, before }, Err(reason)) => {
+            (Pending::Edit { room, before, .. }, Err(reason)) => {
                 if let Some(room) = self.rooms.get_mut(&room) {
                     room.config = *before;
                 }
                 refuse("edit room permanently", &reason)
             }
-            (Pending::Destroy(id), Ok(())) => {
-                self.end_room(cx, &id);
+            (Pending::Destroy(id, asker), Ok(())) => {
+                self.end_room(cx, asker, &id);
                 changed("destroyed", &id, true)
             }
-            (Pending::Destroy(_), Err(reason)) => refuse("destroy room permanently", &reason),
+            (Pending::Destroy(..), Err(reason)) => refuse("destroy room permanently", &reason),
         }
     }
 }

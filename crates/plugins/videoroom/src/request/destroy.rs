@@ -8,23 +8,23 @@ use crate::publisher::Gone;
 use crate::room::destroyed;
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object};
-use portunus_plugin::Cx;
+use portunus_plugin::{Cx, HandleId};
 
 impl VideoRoom {
-    pub(super) fn destroy(&mut self, cx: &mut Cx, o: &Object) -> Answer<Done> {
+    pub(super) fn destroy(&mut self, cx: &mut Cx, asker: Option<HandleId>, o: &Object) -> Answer<Done> {
         let id = self.room_id(o)?;
         check(o, &[("permanent", Kind::Boolean, false)])?;
         self.room_with_secret(o)?;
         if flag(o, "permanent") == Some(true) {
-            return Ok(Done::Later(self.store(cx, &id, None, Pending::Destroy(id.clone()))));
+            return Ok(Done::Later(self.store(cx, &id, None, Pending::Destroy(id.clone(), asker))));
         }
-        self.end_room(cx, &id);
+        self.end_room(cx, asker, &id);
         Ok(Done::Now(changed("destroyed", &id, false)))
     }
 
-    pub(super) fn end_room(&mut self, cx: &mut Cx, id: &Id) {
+    pub(super) fn end_room(&mut self, cx: &mut Cx, asker: Option<HandleId>, id: &Id) {
         self.close_room(cx, id);
-        self.notify(cx, None, "destroyed", id, &[]);
+        self.notify(cx, asker, "destroyed", id, &[]);
     }
 
     /// Tells everybody and closes their PeerConnections.

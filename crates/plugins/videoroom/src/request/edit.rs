@@ -6,7 +6,7 @@ use crate::body::{Field, check, flag, number, text};
 use crate::room::at_least_min;
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object};
-use portunus_plugin::Cx;
+use portunus_plugin::{Cx, HandleId};
 
 const FIELDS: [Field; 11] = [
     ("new_description", Kind::String, false),
@@ -23,7 +23,7 @@ const FIELDS: [Field; 11] = [
 ];
 
 impl VideoRoom {
-    pub(super) fn edit(&mut self, cx: &mut Cx, o: &Object) -> Answer<Done> {
+    pub(super) fn edit(&mut self, cx: &mut Cx, asker: Option<HandleId>, o: &Object) -> Answer<Done> {
         let id = self.room_id(o)?;
         check(o, &FIELDS)?;
         let before = self.room_with_secret(o)?.config.clone();
@@ -44,10 +44,10 @@ impl VideoRoom {
             room.config = config;
         }
         if flag(o, "permanent") == Some(true) {
-            let pending = Pending::Edit { room: id.clone(), before: Box::new(before) };
+            let pending = Pending::Edit { room: id.clone(), before: Box::new(before), asker };
             return Ok(Done::Later(self.store(cx, &id, Some(stored), pending)));
         }
-        self.notify(cx, None, "edited", &id, &[]);
+        self.notify(cx, asker, "edited", &id, &[]);
         Ok(Done::Now(changed("edited", &id, false)))
     }
 }

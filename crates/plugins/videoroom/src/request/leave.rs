@@ -87,10 +87,13 @@ impl VideoRoom {
             self.part(cx, h, Gone::Left);
             self.publishers.remove(&h);
         }
-        if let Some(subscriber) = self.subscribers.remove(&h)
-            && let Some(room) = self.rooms.get_mut(&subscriber.room)
-        {
-            room.subscribers.remove(&h);
+        if let Some(subscriber) = self.subscribers.remove(&h) {
+            if subscriber.gone.is_none() {
+                self.notify_unsubscribed(cx, h, &subscriber.room, &subscriber.active());
+            }
+            if let Some(room) = self.rooms.get_mut(&subscriber.room) {
+                room.subscribers.remove(&h);
+            }
         }
     }
 }

@@ -74,7 +74,7 @@ impl VideoRoom {
         };
         let request = name.to_ascii_lowercase();
         if !ASYNCHRONOUS.contains(&request.as_str()) {
-            return self.serve_now(cx, &name, &request, &body);
+            return self.serve_now(cx, Some(h), &name, &request, &body);
         }
         let call = Call { h, transaction: &transaction, body: &body, jsep: jsep.as_ref() };
         if let Err(refusal) = self.serve_call(cx, &name, &request, &call) {
@@ -88,17 +88,25 @@ impl VideoRoom {
         match require(body, "request", Kind::String) {
             Ok(name) => {
                 let name = name.as_str().unwrap_or_default();
-                self.serve_now(cx, name, &name.to_ascii_lowercase(), body)
+                self.serve_now(cx, None, name, &name.to_ascii_lowercase(), body)
             }
             Err(e) => Reply::Now(Refusal::from(e).to_value()),
         }
     }
 
-    fn serve_now(&mut self, cx: &mut Cx, name: &str, request: &str, body: &Object) -> Reply {
+    /// `asker` is nobody for the Admin API.
+    fn serve_now(
+        &mut self,
+        cx: &mut Cx,
+        asker: Option<HandleId>,
+        name: &str,
+        request: &str,
+        body: &Object,
+    ) -> Reply {
         let done = match request {
-            "create" => self.create(cx, body),
-            "edit" => self.edit(cx, body),
-            "destroy" => self.destroy(cx, body),
+            "create" => self.create(cx, asker, body),
+            "edit" => self.edit(cx, asker, body),
+            "destroy" => self.destroy(cx, asker, body),
             "list" => self.list(body).map(Done::Now),
             "exists" => self.exists(body).map(Done::Now),
             "allowed" => self.allowed(body).map(Done::Now),

@@ -35,7 +35,10 @@ impl VideoRoom {
         let Some(subscriber) = self.subscribers.get_mut(&call.h) else { return Ok(()) };
         call.answer(cx, event_with(&subscriber.room, "left", "ok"));
         if subscriber.gone.replace(Gone::Left).is_none() {
+            let (room, had) = (subscriber.room.clone(), subscriber.active());
             subscriber.remove(cx, |_, _| true);
+            self.notify_unsubscribed(cx, call.h, &room, &had);
+            let Some(subscriber) = self.subscribers.get(&call.h) else { return Ok(()) };
             if let Some(room) = self.rooms.get_mut(&subscriber.room) {
                 room.subscribers.remove(&call.h);
             }

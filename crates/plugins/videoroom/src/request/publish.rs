@@ -87,6 +87,7 @@ impl VideoRoom {
         match offer {
             None => {
                 self.take_descriptions(cx, call.h, &descriptions, true);
+                self.notify_configured(cx, call);
                 cx.answer(call.h, transaction, Value::Object(std::mem::take(done)), None);
             }
             Some(offer) => {
@@ -97,6 +98,7 @@ impl VideoRoom {
                     publisher.codecs(done);
                     done.insert("streams".into(), publisher.summary(Reader::Himself));
                 }
+                self.notify_configured(cx, call);
                 cx.answer(call.h, transaction, Value::Object(std::mem::take(done)), jsep);
                 if updates {
                     self.on_update(cx, call.h);
@@ -104,6 +106,14 @@ impl VideoRoom {
             }
         }
         Ok(())
+    }
+
+    /// Who has only just joined is told of as that.
+    fn notify_configured(&self, cx: &mut Cx, call: &Call<'_>) {
+        let joins = text(call.body, "request").is_some_and(|r| r.eq_ignore_ascii_case("joinandconfigure"));
+        let Some(publisher) = self.publishers.get(&call.h).filter(|_| !joins) else { return };
+        let more = [("id", publisher.id.to_value()), ("bitrate", publisher.bitrate.into())];
+        self.notify(cx, Some(call.h), "configured", &publisher.room, &more);
     }
 
     /// What may stand against an offer.
@@ -165,7 +175,7 @@ impl VideoRoom {
         publisher.watch(cx, &room.config);
         let (room, id) = (room.id.clone(), publisher.id.clone());
         let event = event_with(&room, "publishers", json!([publisher.describe(Told::AsNews)]));
-        let more = [("id", id.to_value()), ("streams", publisher.summary(Reader::Others))];
+        let more = publisher.for_handlers();
         self.tell_others(cx, &room, Some(h), &event);
         self.notify(cx, Some(h), "updated", &room, &more);
         self.flow_feed(cx, &room, &id);
@@ -210,14 +220,6 @@ impl VideoRoom {
         }
         if number(o, "bitrate").is_some() {
             self.cap(cx, h);
-            let bitrate = number(o, "bitrate").unwrap_or(0);
-            self.notify(
-                cx,
-                Some(h),
-                "configured",
-                &room,
-                &[("id", id.to_value()), ("bitrate", bitrate.into())],
-            );
         }
         for (name, value) in news {
             // There is no `room` in these, with Janus neither.
@@ -279,8 +281,9 @@ impl VideoRoom {
         }
         if changed && tell {
             let event = event_with(&publisher.room, "publishers", json!([publisher.describe(Told::AsNews)]));
-            let room = publisher.room.clone();
+            let (room, more) = (publisher.room.clone(), publisher.for_handlers());
             self.tell_others(cx, &room, Some(h), &event);
+            self.notify(cx, Some(h), "updated", &room, &more);
         }
     }
 }

@@ -133,10 +133,16 @@ impl VideoRoom {
         }
         let restart = std::mem::take(&mut subscriber.pending_restart);
         subscriber.pending_update = false;
-        let room = subscriber.room.clone();
+        let (room, private_id) = (subscriber.room.clone(), subscriber.private_id);
         let summary = self.subscribers.get(&h).map(|s| self.summary(s)).unwrap_or_default();
         o.insert("streams".into(), summary.clone());
-        self.notify(cx, Some(h), "updated", &room, &[("streams", summary)]);
+        self.notify(
+            cx,
+            Some(h),
+            "updated",
+            &room,
+            &[("streams", summary), ("private_id", private_id.into())],
+        );
         self.offer(cx, h, transaction.map(str::to_owned), o.into(), restart);
     }
 

@@ -41,9 +41,9 @@ impl VideoRoom {
         done.insert("switched".into(), "ok".into());
         done.insert("room".into(), room.to_value());
         done.insert("changes".into(), n.into());
-        done.insert("streams".into(), summary.clone());
+        done.insert("streams".into(), summary);
         call.answer(cx, done.into());
-        self.notify(cx, Some(call.h), "switched", &room, &[("streams", summary)]);
+        self.notify(cx, Some(call.h), "switched", &room, &[]);
         Ok(())
     }
 
