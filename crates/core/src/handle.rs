@@ -296,6 +296,11 @@ impl Core {
         if !matches!(handle.life, Life::Absent) {
             self.media_command(MediaCommand::Forget { handle: id });
         }
+        if self.settings.tuning.log_handles.contains_key(&id) {
+            let mut tuning = self.settings.tuning.clone();
+            tuning.log_handles.remove(&id);
+            self.tune(tuning);
+        }
         if handle.capture.is_some() {
             self.outputs.push_back(Output::StopCapture { handle: id });
         }

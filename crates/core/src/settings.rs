@@ -1,6 +1,8 @@
 //! Everything that can be set, with Janus' defaults, and the limits that cannot.
 
 use crate::ServerInfo;
+use portunus_api::HandleId;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the core has to know of the configuration.
@@ -97,6 +99,8 @@ pub struct Reload {
 pub struct Tuning {
     /// `debug_level`: 0 nothing to 7 everything.
     pub log_level: u8,
+    /// Handles of which more is logged, and up to which level.
+    pub log_handles: BTreeMap<HandleId, u8>,
     /// `debug_timestamps`
     pub log_timestamps: bool,
     /// `debug_colors`
@@ -119,6 +123,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             log_level: 4,
+            log_handles: BTreeMap::new(),
             log_timestamps: false,
             log_colors: true,
             locking_debug: false,
@@ -177,6 +182,8 @@ pub mod limits {
     pub const GUESSERS: usize = 1024;
     /// After so long without a wrong secret an address starts anew.
     pub const GUESSER_MEMORY: Duration = Duration::from_secs(300);
+    /// Handles of which more is logged at a time; one more is refused with 490.
+    pub const LOG_HANDLES: usize = 64;
     /// Bytes of an `opaque_id`; a longer one is refused with 467.
     pub const OPAQUE_ID_BYTES: usize = 1024;
 }

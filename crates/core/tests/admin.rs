@@ -646,3 +646,16 @@ fn a_stream_is_explained_in_words_and_numbers() {
     assert_eq!(weight, "broken");
     assert!(text.starts_with("ICE has found no working pair among 1 candidates"), "{text}");
 }
+
+#[test]
+fn more_can_be_logged_of_one_handle_for_as_long_as_it_lives() {
+    let (mut rig, session, handle) = Rig::attached();
+    let at = |level: Value| json!({"janus": "set_log_level", "transaction": "a", "session_id": session, "handle_id": handle, "level": level});
+    rig.take();
+    assert_eq!(error_in(&rig.admin(at(json!(8)))).0, 467);
+    assert!(rig.admin(at(json!(7))).ends_with(r#""transaction":"a","level":7}"#));
+    let out = rig.take();
+    assert!(out.iter().any(|l| l.starts_with("tune ") && l.contains(": 7}")), "{out:?}");
+    rig.at(session, handle, json!({"janus": "detach", "transaction": "d"}));
+    assert!(rig.take().iter().any(|l| l.starts_with("tune ") && l.contains("log_handles: {}")));
+}

@@ -17,6 +17,7 @@ pub(crate) const JANUS_VERSION: &str = "1.4.2";
 #[command(
     name = "portunus",
     about = "A WebRTC media gateway that speaks the Janus API",
+    after_help = "portunus doctor [options] looks at this machine as the gateway would use it, and says what to change.",
     disable_help_flag = true,
     disable_version_flag = true,
     args_override_self = true,
@@ -158,6 +159,9 @@ pub(crate) struct Flags {
     /// Plain RTP without DTLS, for tests only
     #[arg(short = 'w', long)]
     pub(crate) no_webrtc_encryption: bool,
+    /// `portunus doctor`
+    #[arg(skip)]
+    pub(crate) doctor: bool,
     /// What is no option; ignored with a warning
     #[arg(hide = true)]
     pub(crate) rest: Vec<String>,
@@ -179,13 +183,17 @@ pub(crate) struct Stop {
 impl Flags {
     /// Reads the command line; the first of `args` is the program's name.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
-        let args: Vec<OsString> = args.into_iter().collect();
+        let mut args: Vec<OsString> = args.into_iter().collect();
+        let doctor = args.get(1).is_some_and(|word| word == "doctor");
+        if doctor {
+            args.remove(1);
+        }
         let mut command = Self::command().mut_args(|arg| {
             // As in Janus, an option takes the next word whatever it looks like.
             let takes_value = arg.get_action().takes_values() && !arg.is_positional();
             arg.allow_hyphen_values(takes_value)
         });
-        let flags = command
+        let mut flags = command
             .try_get_matches_from_mut(&args)
             .and_then(|matches| Self::from_arg_matches(&matches))
             .map_err(|error| Stop { code: 1, text: explain(&error, &args) })?;
@@ -196,6 +204,7 @@ impl Flags {
             let text = format!("Portunus {} (Janus API {JANUS_VERSION})\n", env!("CARGO_PKG_VERSION"));
             return Err(Stop { code: 0, text });
         }
+        flags.doctor = doctor;
         Ok(flags)
     }
 }

@@ -1,10 +1,16 @@
 //! Where log lines go and how they look.
 //!
-//! `PORTUNUS_LOG_FORMAT=json` makes each line a JSON object, for machines that read it.
+//! `PORTUNUS_LOG_FORMAT=json` makes each line a JSON object, for machines that read it. More is told of handles an operator
+//! has named. A kind of line that comes too often is left out for the rest of the second, and counted.
+
+mod gate;
 
 use crate::settings::Log;
 use anyhow::Context;
+use gate::Gate;
 use portunus_core::Tuning;
+use portunus_plugin::HandleId;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -20,7 +26,7 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 /// One way out of the log.
 type Sink<S> = Box<dyn Layer<S> + Send + Sync>;
 /// What the sinks stand on.
-type Filtered = Layered<reload::Layer<Targets, Registry>, Registry>;
+type Filtered = Layered<Gate, Layered<reload::Layer<Targets, Registry>, Registry>>;
 
 /// The log while it runs: what can be changed, and how.
 pub(crate) struct LogControl {
@@ -28,6 +34,8 @@ pub(crate) struct LogControl {
     json: bool,
     file: Option<Arc<File>>,
     level: reload::Handle<Targets, Registry>,
+    gate: Gate,
+    handles: BTreeMap<HandleId, u8>,
     sinks: reload::Handle<Vec<Sink<Filtered>>, Filtered>,
 }
 
@@ -43,8 +51,9 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<LogControl> {
     };
     let (filter, level) = reload::Layer::new(levels(log.level));
     let (layers, sinks) = reload::Layer::new(sinks_of(log, json, file.as_ref()));
-    tracing_subscriber::registry().with(filter).with(layers).try_init()?;
-    Ok(LogControl { log: log.clone(), json, file, level, sinks })
+    let gate = Gate::new(level_of(log.level));
+    tracing_subscriber::registry().with(filter).with(gate.clone()).with(layers).try_init()?;
+    Ok(LogControl { log: log.clone(), json, file, level, gate, handles: BTreeMap::new(), sinks })
 }
 
 impl LogControl {
@@ -69,8 +78,13 @@ impl LogControl {
         (self.log.level, self.log.timestamps, self.log.colors) =
             (tuning.log_level, tuning.log_timestamps, tuning.log_colors);
         let mut outcome = Ok(());
-        if before.0 != self.log.level {
-            outcome = self.level.reload(levels(self.log.level));
+        if before.0 != self.log.level || self.handles != tuning.log_handles {
+            self.handles.clone_from(&tuning.log_handles);
+            let names = self.handles.iter().map(|(handle, level)| (handle.to_string(), level_of(*level)));
+            self.gate.set(level_of(self.log.level), names.collect());
+            // What is told of one handle must get as far as the gate.
+            let most = self.handles.values().copied().fold(self.log.level, u8::max);
+            outcome = self.level.reload(levels(most));
         }
         if (before.1, before.2) != (self.log.timestamps, self.log.colors) {
             let sinks = sinks_of(&self.log, self.json, self.file.as_ref());

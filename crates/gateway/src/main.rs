@@ -3,6 +3,7 @@
 mod announce;
 mod captures;
 mod control;
+mod doctor;
 mod flags;
 mod logging;
 mod monitor;
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
     if flags.check_config {
         let outcome = settings::check(&flags, &environment, &Disk, &mut std::io::stdout());
         return outcome.map_or(ExitCode::FAILURE, announce::exit_code);
+    }
+    if flags.doctor {
+        return doctor::run(&flags, &mut std::io::stdout()).map_or(ExitCode::FAILURE, announce::exit_code);
     }
     let (settings, problems) = match settings::load(&flags, &environment, &Disk) {
         Ok(loaded) => loaded,

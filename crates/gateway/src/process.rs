@@ -41,6 +41,11 @@ pub(crate) fn check_open_files(wanted: Option<u64>) -> anyhow::Result<()> {
     }
 }
 
+/// How many files may be open; `None` for any number.
+pub(crate) fn open_files_allowed() -> Option<u64> {
+    open_files(&fs::read_to_string("/proc/self/limits").ok()?)
+}
+
 /// The soft limit of open files; `None` without one.
 fn open_files(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;

@@ -60,6 +60,17 @@ pub(crate) fn start_engine(
     Ok(Engine::start(wanted, pass_on)?)
 }
 
+/// The addresses of this machine that media would use, best first.
+///
+/// # Errors
+/// They cannot be listed, or the certificate cannot be used.
+pub(crate) fn media_addresses(settings: &Settings) -> anyhow::Result<Vec<IpAddr>> {
+    // The certificate has no say in it.
+    let mut other = settings.clone();
+    other.certificates.files = None;
+    Ok(portunus_media::usable_addresses(&media(&other)?)?)
+}
+
 /// The media engine's settings.
 fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
     let Settings { media, nat, portunus, certificates, .. } = settings;
@@ -173,6 +184,7 @@ fn tuning(settings: &Settings) -> portunus_core::Tuning {
     let Settings { general, media, .. } = settings;
     portunus_core::Tuning {
         log_level: general.log.level,
+        log_handles: std::collections::BTreeMap::new(),
         log_timestamps: general.log.timestamps,
         log_colors: general.log.colors,
         locking_debug: false,

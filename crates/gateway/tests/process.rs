@@ -458,3 +458,26 @@ fn an_interface_can_be_named() {
         }
     }
 }
+
+#[test]
+fn the_doctor_looks_and_starts_nothing() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let folder = folder("doctor", JANUS);
+    fs::write(
+        folder.0.join("janus.transport.http.jcfg"),
+        format!("general: {{ port = {port}; ip = \"127.0.0.1\" }}\n"),
+    )
+    .unwrap();
+    let output =
+        run(Command::new(env!("CARGO_BIN_EXE_portunus")).arg("doctor").arg("-F").arg(&folder.0).env_clear());
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains(&format!("Janus API: 127.0.0.1:{port} is taken")), "{said}");
+    assert!(said.contains("problems, "), "{said}");
+    let bad = Folder::new("doctor-bad", &[("janus.jcfg", "certificates: { cert_pem = \"nosuch.pem\" }\n")]);
+    let output =
+        run(Command::new(env!("CARGO_BIN_EXE_portunus")).arg("doctor").arg("-F").arg(&bad.0).env_clear());
+    let said = text(&output.stdout);
+    assert!(output.status.code() == Some(1) && said.contains("certificate of DTLS: nosuch.pem"), "{said}");
+}

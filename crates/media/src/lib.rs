@@ -61,6 +61,15 @@ pub fn interface_addresses(name: &str) -> std::io::Result<Vec<std::net::IpAddr>>
     Ok(all.into_iter().filter(|a| a.name == name).map(|a| a.ip).collect())
 }
 
+/// The addresses of this machine that an engine with these settings listens on, best first.
+///
+/// # Errors
+/// The system does not tell.
+pub fn usable_addresses(settings: &Settings) -> std::io::Result<Vec<std::net::IpAddr>> {
+    let all = socket::interface_addresses()?;
+    Ok(addresses::usable(&all, settings).into_iter().map(|address| address.ip()).collect())
+}
+
 pub use certificate::Certificate;
 pub use engine::{Engine, Error, MAX_WORKERS};
 pub use reflexive::ask_stun_server;

@@ -178,7 +178,7 @@ describe('the back end of an event handler', () => {
     await gateway.stop();
     assert.deepEqual(
       backend.events.filter((e) => e.type === 256 && e.subtype === 2).map((e) => e.event),
-      [{ status: 'shutdown', signum: 15 }],
+      [{ status: 'shutdown', signum: 2 }],
     );
   });
 });

@@ -178,6 +178,7 @@ impl Core {
                 self.detach_handle(id);
                 Ok(())
             }
+            AdminVerb::SetLogLevel => self.set_log_level_of(ask, id),
             AdminVerb::HangupWebrtc => {
                 self.admin_done(ask);
                 self.close_peer(id, "Admin API", true);

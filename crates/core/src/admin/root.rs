@@ -4,7 +4,7 @@ use super::unhandled;
 use crate::io::{Output, Question};
 use crate::machine::{Ask, Core};
 use crate::settings::{Reload, Tuning, limits};
-use portunus_api::{AdminVerb, ApiError, ErrorCode, Kind, Object, Value, optional, require};
+use portunus_api::{AdminVerb, ApiError, ErrorCode, HandleId, Kind, Object, Value, optional, require};
 use portunus_plugin::Reply;
 use serde_json::json;
 use std::time::Duration;
@@ -52,10 +52,7 @@ impl Core {
                 ("timeout", json!(seconds))
             }
             AdminVerb::SetLogLevel => {
-                let level = u8::try_from(number("level")?).ok().filter(|level| *level <= 7);
-                let reason = "Invalid element type (level should be between 0 and 7)";
-                tuning.log_level =
-                    level.ok_or_else(|| ApiError::new(ErrorCode::InvalidElementType, reason))?;
+                tuning.log_level = log_level(&ask.request.body)?;
                 ("level", json!(tuning.log_level))
             }
             AdminVerb::SetLockingDebug => {
@@ -105,6 +102,27 @@ impl Core {
         self.tell(ask, "accept", accept)
     }
 
+    /// `set_log_level` of one handle, which is ours: more is logged of it until it is detached, or until the level is no more
+    /// than that of all.
+    pub(super) fn set_log_level_of(&mut self, ask: &Ask, id: HandleId) -> Result<(), ApiError> {
+        let level = log_level(&ask.request.body)?;
+        let mut tuning = self.settings.tuning.clone();
+        tuning.log_handles.remove(&id);
+        if level > tuning.log_level {
+            if tuning.log_handles.len() >= limits::LOG_HANDLES {
+                self.counters.refused_full += 1;
+                return Err(ApiError::new(
+                    ErrorCode::Unknown,
+                    "Too many handles with a log level of their own",
+                ));
+            }
+            tuning.log_handles.insert(id, level);
+        }
+        tracing::info!(handle = %id, level, "changed by an administrator: what is logged of a handle");
+        self.tune(tuning);
+        self.tell(ask, "level", level)
+    }
+
     /// `drain`
     pub(super) fn drain(&mut self, ask: &Ask) -> Result<(), ApiError> {
         let timeout = optional(&ask.request.body, "timeout", Kind::PositiveInteger)?.and_then(Value::as_u64);
@@ -122,7 +140,7 @@ impl Core {
             session_timeout,
             reclaim_session_timeout,
             candidates_timeout,
-            tuning,
+            mut tuning,
         } = reload;
         let settings = &mut self.settings;
         settings.api_secret = api_secret;
@@ -130,10 +148,11 @@ impl Core {
         settings.session_timeout = session_timeout;
         settings.reclaim_session_timeout = reclaim_session_timeout;
         settings.candidates_timeout = candidates_timeout;
+        tuning.log_handles.clone_from(&settings.tuning.log_handles);
         self.tune(tuning);
     }
 
-    fn tune(&mut self, tuning: Tuning) {
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
         if tuning == self.settings.tuning {
             return;
         }
@@ -229,6 +248,13 @@ impl Core {
             }
         }
     }
+}
+
+fn log_level(body: &Object) -> Result<u8, ApiError> {
+    let level = require(body, "level", Kind::PositiveInteger)?.as_u64().and_then(|l| u8::try_from(l).ok());
+    let reason = "Invalid element type (level should be between 0 and 7)";
+    let level = level.filter(|level| *level <= 7);
+    level.ok_or_else(|| ApiError::new(ErrorCode::InvalidElementType, reason))
 }
 
 /// The request for somebody else; an empty one if there is none.
