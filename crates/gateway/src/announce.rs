@@ -64,6 +64,10 @@ pub(crate) fn ready(
     for listening in running.listening() {
         say(&format!("{}: {}", api_name(listening), url(settings, listening)));
     }
+    for (path, side) in running.paths() {
+        let api = if *side == Side::Janus { "Janus API" } else { "Admin API" };
+        say(&format!("{api}: WebSockets on {}", path.display()));
+    }
     if let Some(address) = metrics {
         say(&format!("Metrics, health, readiness: http://{address}/metrics, /healthz, /readyz"));
     }

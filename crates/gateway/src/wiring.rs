@@ -397,6 +397,8 @@ fn websockets(
     Ok(Some(transport::WebSocketSettings {
         addresses: addresses(api.plain.as_ref())?,
         secure_addresses: addresses(api.secure.as_ref())?,
+        unix: paths(api.plain.as_ref()),
+        secure_unix: paths(api.secure.as_ref()),
         format: spelling.clone(),
         acl: api.acl.clone(),
         acl_forwarded: api.acl_forwarded,
@@ -410,13 +412,17 @@ fn websockets(
 
 /// Where a listener binds; all addresses of the machine if nothing else was asked for.
 fn addresses(listener: Option<&Listener>) -> anyhow::Result<Vec<SocketAddr>> {
-    let Some(listener) = listener else { return Ok(Vec::new()) };
+    let Some(listener) = listener.filter(|listener| listener.unix.is_none()) else { return Ok(Vec::new()) };
     let ip = match (listener.ip, &listener.interface) {
         (Some(ip), _) => ip,
         (None, Some(name)) => address_of(name)?,
         (None, None) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     Ok(vec![SocketAddr::new(ip, listener.port)])
+}
+
+fn paths(listener: Option<&Listener>) -> Vec<PathBuf> {
+    listener.and_then(|listener| listener.unix.clone()).into_iter().collect()
 }
 
 /// An address, written as such or by the name of its interface.

@@ -16,11 +16,19 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A path cannot be listened on.
+    #[error("cannot listen on {path}: {source}", path = path.display())]
+    BindPath {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A TLS listener without certificate or key.
-    #[error("no certificate and key are set for the secure listener on {address}")]
+    #[error("no certificate and key are set for the secure listener on {listener}")]
     NoCertificate {
-        /// Which listener.
-        address: SocketAddr,
+        /// Which listener: its address or path.
+        listener: String,
     },
     /// A certificate or key file that cannot be read or used.
     #[error("cannot use {path}: {reason}", path = path.display())]

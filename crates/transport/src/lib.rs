@@ -28,6 +28,7 @@ mod queries;
 mod seam;
 mod settings;
 mod tls;
+mod unix;
 mod websocket;
 
 pub use counters::{Counter, Counters};

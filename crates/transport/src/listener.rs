@@ -5,14 +5,16 @@ use crate::connection::{Admission, Allowance, Pulse, Stream, Ticket, watched};
 use crate::counters::Counter;
 use crate::http::{Demos, HttpApi};
 use crate::tls::{self, CertificateSlot};
+use crate::unix::{self, SocketFile};
 use crate::websocket::SocketApi;
 use crate::{CertificateFiles, Counters, Error, Inbound, Limits, Mailboxes, Observer, Settings, Side, Times};
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -96,6 +98,9 @@ pub enum Protocol {
 #[derive(Debug)]
 pub struct Running {
     listening: Vec<Listening>,
+    paths: Vec<(PathBuf, Side)>,
+    /// Held until the end.
+    files: Vec<SocketFile>,
     problems: Vec<Error>,
     certificates: Vec<Arc<CertificateSlot>>,
     stage: watch::Sender<Stage>,
@@ -107,6 +112,11 @@ impl Running {
     /// Every listener that could be opened.
     pub fn listening(&self) -> &[Listening] {
         &self.listening
+    }
+
+    /// The paths that WebSockets listen on.
+    pub fn paths(&self) -> &[(PathBuf, Side)] {
+        &self.paths
     }
 
     /// Listeners that could not; the others go on without them.
@@ -161,8 +171,15 @@ pub async fn start(
         observer: settings.observer.clone(),
         stage: stage_seen,
     });
-    let running =
-        Running { listening: Vec::new(), problems: Vec::new(), certificates: Vec::new(), stage, done };
+    let running = Running {
+        listening: Vec::new(),
+        paths: Vec::new(),
+        files: Vec::new(),
+        problems: Vec::new(),
+        certificates: Vec::new(),
+        stage,
+        done,
+    };
     let mut opening = Opening { running, shared, alive };
     for (side, http) in [(Side::Janus, &settings.http), (Side::Admin, &settings.admin_http)] {
         let Some(http) = http else { continue };
@@ -182,9 +199,11 @@ pub async fn start(
         let front = opening.front(api, acl, ws.connections, ws.connections_per_address);
         let place = Place { side, protocol: Protocol::WebSockets };
         opening.group(&front, place, &ws.addresses, &ws.secure_addresses, ws.certificate.as_ref()).await;
+        opening.paths(&front, side, &ws.unix, &ws.secure_unix, ws.certificate.as_ref()).await;
     }
     let Opening { running, .. } = opening;
-    if running.listening.iter().any(|l| l.side == Side::Janus) || running.problems.is_empty() {
+    let open = running.listening.iter().map(|l| l.side).chain(running.paths.iter().map(|(_, side)| *side));
+    if open.into_iter().any(|side| side == Side::Janus) || running.problems.is_empty() {
         Ok(running)
     } else {
         Err(Error::NoListener)
@@ -223,15 +242,7 @@ impl Opening {
             self.open(front, place, *address, None).await;
         }
         let Some(first) = secure.first() else { return };
-        let acceptor = match files {
-            Some(files) => CertificateSlot::load(files).map(Arc::new).and_then(|slot| {
-                let acceptor = tls::acceptor(slot.clone())?;
-                self.running.certificates.push(slot);
-                Ok(acceptor)
-            }),
-            None => Err(Error::NoCertificate { address: *first }),
-        };
-        match acceptor {
+        match self.acceptor(files, &first.to_string()) {
             Ok(acceptor) => {
                 for address in secure {
                     self.open(front, place, *address, Some(acceptor.clone())).await;
@@ -239,6 +250,48 @@ impl Opening {
             }
             Err(problem) => self.problem(problem),
         }
+    }
+
+    /// WebSockets on paths.
+    async fn paths(
+        &mut self,
+        front: &Arc<Front>,
+        side: Side,
+        plain: &[PathBuf],
+        secure: &[PathBuf],
+        files: Option<&CertificateFiles>,
+    ) {
+        for path in plain {
+            self.open_path(front, side, path, None).await;
+        }
+        let Some(first) = secure.first() else { return };
+        match self.acceptor(files, &first.display().to_string()) {
+            Ok(acceptor) => {
+                for path in secure {
+                    self.open_path(front, side, path, Some(acceptor.clone())).await;
+                }
+            }
+            Err(problem) => self.problem(problem),
+        }
+    }
+
+    fn acceptor(&mut self, files: Option<&CertificateFiles>, listener: &str) -> Result<TlsAcceptor, Error> {
+        let files = files.ok_or_else(|| Error::NoCertificate { listener: listener.to_owned() })?;
+        let slot = Arc::new(CertificateSlot::load(files)?);
+        let acceptor = tls::acceptor(slot.clone())?;
+        self.running.certificates.push(slot);
+        Ok(acceptor)
+    }
+
+    async fn open_path(&mut self, front: &Arc<Front>, side: Side, path: &Path, tls: Option<TlsAcceptor>) {
+        let (listener, file) = match unix::bind(path).await {
+            Ok(bound) => bound,
+            Err(source) => return self.problem(Error::BindPath { path: path.to_owned(), source }),
+        };
+        tracing::info!(path = %path.display(), ?side, secure = tls.is_some(), "listening");
+        self.running.paths.push((path.to_owned(), side));
+        self.running.files.push(file);
+        tokio::spawn(accept_local(listener, front.clone(), tls, self.alive.clone()));
     }
 
     async fn open(&mut self, front: &Arc<Front>, place: Place, wanted: SocketAddr, tls: Option<TlsAcceptor>) {
@@ -293,12 +346,42 @@ async fn accept(listener: TcpListener, front: Arc<Front>, tls: Option<TlsAccepto
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, peer)) => front.clone().admit(socket, peer, tls.clone(), alive.clone()),
+            Ok((socket, peer)) => {
+                // Answers are written whole; waiting for more to send only delays them.
+                let _ = socket.set_nodelay(true);
+                front.clone().admit(socket, peer, tls.clone(), alive.clone());
+            }
             Err(e) if is_of_the_connection(&e) => {}
             Err(e) => {
                 front.shared.counters().accept_errors.up();
                 tracing::debug!(error = %e, "accepting failed");
                 spare.refuse_one(&listener).await;
+            }
+        }
+    }
+}
+
+/// Whoever comes by a path is of this machine.
+const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+async fn accept_local(
+    listener: UnixListener,
+    front: Arc<Front>,
+    tls: Option<TlsAcceptor>,
+    alive: mpsc::Sender<()>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = front.shared.draining() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, _)) => front.clone().admit(socket, LOCAL, tls.clone(), alive.clone()),
+            Err(e) if is_of_the_connection(&e) => {}
+            Err(e) => {
+                front.shared.counters().accept_errors.up();
+                tracing::debug!(error = %e, "accepting failed");
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
     }
@@ -335,13 +418,15 @@ impl Spare {
 }
 
 impl Front {
-    fn admit(
+    fn admit<T>(
         self: Arc<Self>,
-        socket: TcpStream,
+        socket: T,
         peer: SocketAddr,
         tls: Option<TlsAcceptor>,
         alive: mpsc::Sender<()>,
-    ) {
+    ) where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         // An IPv4 client of a `[::]` listener is an IPv4 client.
         let address = peer.ip().to_canonical();
         self.shared.counters().accepted.up();
@@ -350,8 +435,6 @@ impl Front {
             return;
         }
         let Some(ticket) = self.admission.admit(address) else { return };
-        // Answers are written whole; waiting for more to send only delays them.
-        let _ = socket.set_nodelay(true);
         let gauge = Gauge::new(self.shared.counters().clone(), &self.api, tls.is_some());
         tokio::spawn(async move {
             let _alive = (alive, gauge);
@@ -364,7 +447,10 @@ impl Front {
         });
     }
 
-    async fn serve(&self, socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, ticket: Ticket) {
+    async fn serve<T>(&self, socket: T, peer: SocketAddr, tls: Option<TlsAcceptor>, ticket: Ticket)
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         // Each stage stands on the heap by itself: an idle connection costs what its own stage needs, not what the
         // largest does.
         let Some(tls) = tls else { return Box::pin(self.speak(socket, peer, &ticket)).await };

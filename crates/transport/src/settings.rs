@@ -76,9 +76,13 @@ pub struct WebSocketSettings {
     pub addresses: Vec<SocketAddr>,
     /// TLS listeners; need `certificate`.
     pub secure_addresses: Vec<SocketAddr>,
+    /// Paths to listen on, plain.
+    pub unix: Vec<PathBuf>,
+    /// Paths to listen on, with TLS; need `certificate`.
+    pub secure_unix: Vec<PathBuf>,
     /// How JSON is spelt in answers.
     pub format: Spelling,
-    /// Textual prefixes of addresses that may connect; all when empty.
+    /// Textual prefixes of addresses that may connect; all when empty. Who comes by a path has the address 127.0.0.1.
     pub acl: Vec<String>,
     /// The list looks at `X-Forwarded-For` instead of the connection's address.
     pub acl_forwarded: bool,
@@ -99,6 +103,8 @@ impl Default for WebSocketSettings {
         Self {
             addresses: Vec::new(),
             secure_addresses: Vec::new(),
+            unix: Vec::new(),
+            secure_unix: Vec::new(),
             format: Spelling::default(),
             acl: Vec::new(),
             acl_forwarded: false,

@@ -100,6 +100,7 @@ const PLAIN: ListenerKeys = ListenerKeys {
     default_port: 8088,
     ip: "ip",
     interface: "interface",
+    unix: None,
 };
 const SECURE: ListenerKeys = ListenerKeys {
     on: "https",
@@ -108,6 +109,7 @@ const SECURE: ListenerKeys = ListenerKeys {
     default_port: 8089,
     ip: "secure_ip",
     interface: "secure_interface",
+    unix: None,
 };
 const ADMIN_PLAIN: ListenerKeys = ListenerKeys {
     on: "admin_http",
@@ -116,6 +118,7 @@ const ADMIN_PLAIN: ListenerKeys = ListenerKeys {
     default_port: 7088,
     ip: "admin_ip",
     interface: "admin_interface",
+    unix: None,
 };
 const ADMIN_SECURE: ListenerKeys = ListenerKeys {
     on: "admin_https",
@@ -124,4 +127,5 @@ const ADMIN_SECURE: ListenerKeys = ListenerKeys {
     default_port: 7889,
     ip: "admin_secure_ip",
     interface: "admin_secure_interface",
+    unix: None,
 };

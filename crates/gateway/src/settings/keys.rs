@@ -52,7 +52,6 @@ const KEY_PASSWORD: &str = "keys under a pass phrase; take it off with `openssl 
 const TLS_CIPHERS: &str = "the TLS cipher suites are the library's modern ones";
 const MQTT_TLS: &str = "MQTT over TLS";
 const LAST_WILL: &str = "the broker is left `disconnect_status` as last will";
-const UNIX_SOCKETS: &str = "WebSockets on Unix sockets";
 
 /// A file with its keys.
 #[derive(Debug, Clone, Copy)]
@@ -238,12 +237,12 @@ const WEBSOCKETS_KEYS: &[Key] = &[
     used("general", "ws_port"),
     used("general", "ws_interface"),
     used("general", "ws_ip"),
-    later("general", "ws_unix", "", UNIX_SOCKETS),
+    used("general", "ws_unix"),
     used("general", "wss"),
     used("general", "wss_port"),
     used("general", "wss_interface"),
     used("general", "wss_ip"),
-    later("general", "wss_unix", "", UNIX_SOCKETS),
+    used("general", "wss_unix"),
     used("general", "ws_acl"),
     used("general", "ws_acl_forwarded"),
     no_effect("general", "ws_logging", "", "it is about another WebSocket library"),
@@ -256,12 +255,12 @@ const WEBSOCKETS_KEYS: &[Key] = &[
     used("admin", "admin_ws_port"),
     used("admin", "admin_ws_interface"),
     used("admin", "admin_ws_ip"),
-    later("admin", "admin_ws_unix", "", UNIX_SOCKETS),
+    used("admin", "admin_ws_unix"),
     used("admin", "admin_wss"),
     used("admin", "admin_wss_port"),
     used("admin", "admin_wss_interface"),
     used("admin", "admin_wss_ip"),
-    later("admin", "admin_wss_unix", "", UNIX_SOCKETS),
+    used("admin", "admin_wss_unix"),
     used("admin", "admin_ws_acl"),
     used("admin", "admin_ws_acl_forwarded"),
     used("cors", "allow_origin"),

@@ -3,6 +3,7 @@
 use portunus_jcfg::{Kind, Section, Severity};
 pub(crate) use portunus_transport::JsonFormat;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use super::CertificateFiles;
 use super::values::ip;
@@ -16,6 +17,8 @@ pub(crate) struct Listener {
     pub(crate) ip: Option<IpAddr>,
     /// Only this interface, a name or an address; `ip` goes before it. Neither: all addresses.
     pub(crate) interface: Option<String>,
+    /// A Unix socket instead of all that.
+    pub(crate) unix: Option<PathBuf>,
 }
 
 impl Listener {
@@ -25,6 +28,7 @@ impl Listener {
             self.ip = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         self.interface = None;
+        // A Unix socket is on this machine anyway.
     }
 }
 
@@ -36,6 +40,8 @@ pub(super) struct ListenerKeys {
     pub(super) default_port: u16,
     pub(super) ip: &'static str,
     pub(super) interface: &'static str,
+    /// The key of a Unix socket, where there is one.
+    pub(super) unix: Option<&'static str>,
 }
 
 /// Reads one listener; all its keys are checked even if it is off.
@@ -45,6 +51,7 @@ pub(super) fn listener(s: &mut Section<'_>, keys: &ListenerKeys) -> Option<Liste
         port: s.get_int(keys.port, keys.default_port, 0..=u16::MAX),
         ip: s.get_with(keys.ip, ip),
         interface: s.get_filled(keys.interface),
+        unix: keys.unix.and_then(|key| s.get_path(key)),
     };
     on.then_some(listener)
 }

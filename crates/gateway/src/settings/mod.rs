@@ -166,7 +166,8 @@ impl Settings {
             Some(janus::DEMO_ADMIN_SECRET) if !self.portunus.allow_demo_secrets => {}
             None if self.admin_is_on() => {
                 // Whoever names an address has thought about who can reach it.
-                let unplaced = |l: &&mut Listener| l.ip.is_none() && l.interface.is_none();
+                let unplaced =
+                    |l: &&mut Listener| l.ip.is_none() && l.interface.is_none() && l.unix.is_none();
                 self.admin_listeners().filter(unplaced).for_each(Listener::keep_to_loopback);
                 return say(
                     Severity::Warning,

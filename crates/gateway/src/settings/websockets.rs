@@ -123,6 +123,7 @@ const PLAIN: ListenerKeys = ListenerKeys {
     default_port: 8188,
     ip: "ws_ip",
     interface: "ws_interface",
+    unix: Some("ws_unix"),
 };
 const SECURE: ListenerKeys = ListenerKeys {
     on: "wss",
@@ -131,6 +132,7 @@ const SECURE: ListenerKeys = ListenerKeys {
     default_port: 8989,
     ip: "wss_ip",
     interface: "wss_interface",
+    unix: Some("wss_unix"),
 };
 const ADMIN_PLAIN: ListenerKeys = ListenerKeys {
     on: "admin_ws",
@@ -139,6 +141,7 @@ const ADMIN_PLAIN: ListenerKeys = ListenerKeys {
     default_port: 7188,
     ip: "admin_ws_ip",
     interface: "admin_ws_interface",
+    unix: Some("admin_ws_unix"),
 };
 const ADMIN_SECURE: ListenerKeys = ListenerKeys {
     on: "admin_wss",
@@ -147,4 +150,5 @@ const ADMIN_SECURE: ListenerKeys = ListenerKeys {
     default_port: 7989,
     ip: "admin_wss_ip",
     interface: "admin_wss_interface",
+    unix: Some("admin_wss_unix"),
 };

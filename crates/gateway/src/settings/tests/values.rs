@@ -22,7 +22,7 @@ fn defaults_are_those_of_janus_and_ours() {
     assert_eq!((settings.portunus.udp_port, settings.portunus.workers), (10_000, 0));
     assert_eq!(settings.portunus.dtls_answer_role, DtlsRole::Active);
     assert_eq!((settings.portunus.max_body_bytes, settings.portunus.max_events_per_session), (1 << 20, 1000));
-    let listener = |port| Some(Listener { port, ip: None, interface: None });
+    let listener = |port| Some(Listener { port, ip: None, interface: None, unix: None });
     assert_eq!(settings.http.api.plain, listener(8088));
     assert_eq!(settings.websockets.api.plain, listener(8188));
     assert!(settings.http.api.secure.is_none() && settings.websockets.api.secure.is_none());
@@ -62,7 +62,10 @@ fn listeners_certificates_and_lists_are_typed() {
     let http = &settings.http;
     assert_eq!(http.json, JsonFormat::Plain);
     assert_eq!(http.api.plain.as_ref().and_then(|l| l.interface.as_deref()), Some("eth0"));
-    assert_eq!(http.api.secure, Some(Listener { port: 8089, ip: "::1".parse().ok(), interface: None }));
+    assert_eq!(
+        http.api.secure,
+        Some(Listener { port: 8089, ip: "::1".parse().ok(), interface: None, unix: None })
+    );
     assert_eq!(
         (&http.api.acl[..], http.api.acl_forwarded),
         (&["127.".to_owned(), "10.".to_owned()][..], true)
@@ -189,11 +192,6 @@ fn what_will_not_do_what_it_says_is_a_warning() {
             "janus.transport.websockets.jcfg:2: warning: `general.pingpong_trigger` has no effect without `pingpong_timeout`",
         ),
         (
-            "janus.transport.websockets.jcfg",
-            "admin: {\n admin_ws_unix = \"/x\" }",
-            "janus.transport.websockets.jcfg:2: warning: `admin.admin_ws_unix` is not supported yet: WebSockets on Unix sockets",
-        ),
-        (
             "janus.plugin.echotest.jcfg",
             "general: {\n event = true }",
             "janus.plugin.echotest.jcfg:2: warning: unknown setting `general.event`, did you mean `events`?",
@@ -224,7 +222,7 @@ fn the_known_admin_secret_keeps_the_admin_api_on_this_machine() {
     };
     let (settings, warnings) = good(admin("admin_secret = \"janusoverlord\""));
     assert!(settings.general.admin_loopback_only);
-    let bound = Listener { port: 7088, ip: Some(IpAddr::from([127, 0, 0, 1])), interface: None };
+    let bound = Listener { port: 7088, ip: Some(IpAddr::from([127, 0, 0, 1])), interface: None, unix: None };
     assert_eq!(settings.http.admin.plain, Some(bound));
     assert!(
         warnings.len() == 1 && warnings[0].starts_with("janus.jcfg:1: warning: everybody knows"),
