@@ -14,6 +14,7 @@ import { startGateway } from '../browser/harness/gateway.mjs';
 import { ARGUED as ARGUED_CORE } from './argued.mjs';
 import { ARGUED_EVENTS } from './argued-events.mjs';
 import { ARGUED_ROOMS } from './argued-rooms.mjs';
+import adminMedia from './cases/admin-media.mjs';
 import admin, { settings as adminApi } from './cases/admin.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
@@ -47,6 +48,7 @@ const SUITES = [
   ['rooms named by strings', guards.strings, guards.stringSettings], ['rooms of a file', guards.admin, guards.adminSettings],
   ['rooms without a file', guards.plain, {}], ['rooms with signed tokens', guards.tokens, guards.tokenSettings],
   ['connected', roomMedia, NO_ROOMS, MEDIA],
+  ['handles that are connected', adminMedia, {}, MEDIA],
   ['event handlers', events, {}, MEDIA], ['event handlers asked', eventRequests, {}],
 ];
 

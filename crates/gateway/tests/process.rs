@@ -331,6 +331,17 @@ fn metrics_tell_what_goes_on() {
     ] {
         assert!(page.lines().any(|l| l.starts_with(line)), "{line} in {page}");
     }
+    // The board and the alerts ask for nothing that is not told.
+    for file in ["grafana.json", "alerts.yml"] {
+        let text = fs::read_to_string(format!("{}/../../docs/monitoring/{file}", env!("CARGO_MANIFEST_DIR")))
+            .unwrap();
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        for name in words.filter(|word| word.starts_with("portunus_") || word.starts_with("process_")) {
+            // Handlers are told of only where there are any.
+            let told = name.starts_with("portunus_handler_") || page.contains(&format!("# TYPE {name} "));
+            assert!(told, "{file} asks for {name}");
+        }
+    }
     // Each name is opened once.
     let mut names: Vec<_> = page.lines().filter_map(|l| l.strip_prefix("# TYPE ")).collect();
     let all = names.len();

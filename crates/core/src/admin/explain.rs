@@ -360,7 +360,9 @@ impl Look {
 
     fn layers(&mut self, line: &LineReport, sink: &SinkReport, estimate: Option<u32>) {
         let Some(layer) = sink.layer else { return };
-        if layer >= sink.wanted {
+        // Most streams have no temporal layers: only where ours is the choice is a low one worth a word.
+        let limited = sink.automatic && sink.allowed.1 < sink.wanted.1;
+        if layer.0 >= sink.wanted.0 && (!limited || layer.1 >= sink.wanted.1) {
             return;
         }
         let (spatial, temporal) = layer;
