@@ -85,8 +85,8 @@ function certificate(folder, serial) {
   const [key, pem, both] = ['key', 'crt', 'pem'].map((end) => path.join(folder, `${serial}.${end}`));
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
   const name = ['-subj', `/CN=portunus test ${serial}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', ...kind, ...name, '-set_serial', String(serial), '-keyout', key, '-out', pem],
-    { stdio: 'pipe' });
+  const out = ['-set_serial', String(serial), '-keyout', key, '-out', pem];
+  execFileSync('openssl', ['req', '-x509', ...kind, ...name, ...out], { stdio: 'pipe' });
   execFileSync('sh', ['-c', 'cat "$1" "$2" > "$3"', 'sh', pem, key, both]);
   return { file: both, certificate: pem };
 }

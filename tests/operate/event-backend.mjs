@@ -10,7 +10,7 @@ import {
   Client, LONG, assertAsQuick, mb, memory, metrics, sleep, startProbe, started, told, until,
 } from './support.mjs';
 
-const PHASE_MS = LONG ? 20_000 : 2_000;
+const PHASE_MS = LONG ? 20_000 : 1_500;
 /** What waits for a handler (docs/events.md), and what an event takes at most here, as values and as text. */
 const WAITING = 16_384;
 const EVENT_KB = 4;
