@@ -28,6 +28,8 @@ const SETTLE_MS = 5_000;
 const TICK_MS = 100;
 /** Files besides the sockets, of either side. */
 const SPARE_FILES = 1_000;
+/** Janus has a thread with an event loop for each handle, and ends itself when there are no files for it. */
+const FILES_OF_HANDLE = 3;
 const SETTINGS = { janus: { general: { debug_level: 3 } } };
 
 ensureFiles();
@@ -129,7 +131,7 @@ function hasJanus() {
 
 /** Starts this script again with more open files when so many sockets need it; both sides inherit the limit. */
 function ensureFiles() {
-  const needed = SESSIONS + SPARE_FILES;
+  const needed = SESSIONS * (options.attach ? FILES_OF_HANDLE : 1) + SPARE_FILES;
   const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))[1];
   if (Number(limit) >= needed) return;
   if (process.env.IDLE_AGAIN) throw new Error(`${needed} open files are needed, ${limit} are allowed (ulimit -n)`);

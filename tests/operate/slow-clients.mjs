@@ -17,11 +17,13 @@ import {
 const CLIENTS = LONG ? 1000 : 200;
 const ROOM_SIZE = 20;
 const ROOMS = CLIENTS / ROOM_SIZE;
+const FEW = 20;
 const AT_ONCE = 50;
 const BEFORE_MS = 2_000;
 /** Another process may keep the machine busy once; a fault of ours shows each time. */
 const ATTEMPTS = 2;
-/** A write that makes no progress ends a connection after 30 s; a full queue ends it before. */
+/** A write that makes no progress ends a connection after so long; a full queue ends it before. */
+const WRITE_MS = 30_000;
 const CLOSED_MS = LONG ? 150_000 : 60_000;
 const TEST = { timeout: LONG ? 600_000 : 200_000 };
 const VIDEOROOM = 'janus.plugin.videoroom';
@@ -39,7 +41,7 @@ const GROUP = 10;
 const PAUSE_MS = 15;
 const SLOW = 'portunus_connections_refused_total{reason="slow_client"}';
 const IN_MEMORY = 'what waits is weighed as text, but kept as trees of values that take ten times as much';
-const AT_ONCE_CLOSED = 'the control task itself frees the events of a session that ends: a millisecond for a full queue';
+const AT_ONCE_CLOSED = 'the control task itself frees what waited for a session that ends: a millisecond each';
 const IN_KERNEL = 'a closed socket keeps its unsent megabytes for as long as the client holds its side open';
 
 describe('WebSocket clients that stop reading', () => {
@@ -57,6 +59,22 @@ describe('WebSocket clients that stop reading', () => {
   it('are closed, and no more than max_events_per_session small ones wait for each', TEST, async (t) => {
     const most = { small: true, cap: CLIENTS * (MAX_EVENTS * SMALL_EVENT_KB + IN_HAND_KB) };
     small = await stall(t, most);
+  });
+
+  const afterAWhile = { timeout: 120_000, skip: LONG ? false : 'OPERATE_LONG=1: takes 40 s' };
+  it('are closed 30 s later when nothing more comes', afterAWhile, async (t) => {
+    const gateway = await started(t);
+    const driver = await drive(t, gateway, 1);
+    const clients = await crowd(t, gateway, () => driver.rooms[0], FEW);
+    clients.forEach((client) => client.stall());
+    const { rss } = memory(gateway.pid);
+    // Half a megabyte for each: an eighth of what fits.
+    while (memory(gateway.pid).rss < rss + FEW * 512) await driver.rename(LARGE, 1);
+    const begun = performance.now();
+    assert.equal((await metrics(gateway))[SLOW], 0, 'no queue is full');
+    await until('all are closed', WRITE_MS + 10_000, async () => (await metrics(gateway))[SLOW] === FEW);
+    t.diagnostic(`closed after ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+    assert.ok(performance.now() - begun > WRITE_MS - 5_000, 'not before');
   });
 
   it('have no more than 128 MiB of small events waiting, too', { todo: IN_MEMORY }, () => {
@@ -145,8 +163,8 @@ function unsent(port) {
  * A room for each twenty clients, with somebody in it who reads; `rename` tells everybody a new name of so many bytes.
  * Each has a connection of its own, since no more than 1 MiB a second is read from one.
  */
-async function drive(t, gateway) {
-  const rooms = Array.from({ length: ROOMS }, (_, n) => 5000 + n);
+async function drive(t, gateway, count = ROOMS) {
+  const rooms = Array.from({ length: count }, (_, n) => 5000 + n);
   const drivers = await Promise.all(rooms.map(async (room) => {
     const client = await Client.open(gateway.ws);
     t.after(() => client.close());
@@ -168,12 +186,12 @@ async function drive(t, gateway) {
 }
 
 /** All clients, in their rooms. */
-async function crowd(t, gateway, roomOf) {
+async function crowd(t, gateway, roomOf, count = CLIENTS) {
   const clients = [];
   t.after(() => Promise.all(clients.map((client) => client.close())));
-  while (clients.length < CLIENTS) {
+  while (clients.length < count) {
     const first = clients.length;
-    clients.push(...await Promise.all(Array.from({ length: AT_ONCE }, async (_, n) => {
+    clients.push(...await Promise.all(Array.from({ length: Math.min(AT_ONCE, count) }, async (_, n) => {
       const raw = await RawSocket.open(gateway.ws);
       const { data: { id: session_id } } = await raw.request({ janus: 'create' });
       const { data: { id: handle_id } } = await raw.request({ janus: 'attach', plugin: VIDEOROOM, session_id });
