@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 
 import { freeTcpPort } from '../browser/harness/ports.mjs';
 import {
-  Client, LONG, assertAsQuick, mb, memory, metrics, sleep, startProbe, started, told, until,
+  ATTEMPTS, Client, LONG, assertAsQuick, isAsQuick, mb, memory, metrics, sleep, startProbe, started, told, until,
 } from './support.mjs';
 
 const PHASE_MS = LONG ? 20_000 : 1_500;
@@ -18,7 +18,7 @@ const COUNTED = 'portunus_handler_events_total{handler="janus.eventhandler.sampl
 const FAILURES = 'portunus_handler_failures_total{handler="janus.eventhandler.sampleevh"}';
 
 describe('an event back end in trouble', () => {
-  const test = { timeout: 60_000 + 6 * PHASE_MS };
+  const test = { timeout: 60_000 + 6 * ATTEMPTS * PHASE_MS };
   it('is noticed by nobody else, and events are in order when it is back', test, async (t) => {
     const backend = new Backend(await freeTcpPort());
     await backend.listen();
@@ -31,29 +31,34 @@ describe('an event back end in trouble', () => {
     });
     const probe = await startProbe(t, gateway);
     const traffic = await startTraffic(t, gateway);
+    let fine = null;
     const phase = async (name, begin) => {
-      await begin();
-      probe.cut();
-      await sleep(PHASE_MS);
-      const times = probe.cut();
-      t.diagnostic(`${name}: p50, p99, max ${told(times)} ms, memory ${mb(memory(gateway.pid).rss)}`);
-      return times;
+      await begin?.();
+      for (let attempt = 1; ; attempt += 1) {
+        probe.cut();
+        await sleep(PHASE_MS);
+        const times = probe.cut();
+        t.diagnostic(`${name}: p50, p99, max ${told(times)}, memory ${mb(memory(gateway.pid).rss)}`);
+        fine ??= times;
+        if (isAsQuick(times, fine)) break;
+        if (attempt === ATTEMPTS) assertAsQuick(times, fine, name);
+      }
     };
 
     await sleep(1000);
-    const fine = await phase('fine', () => {});
+    await phase('fine');
     const { rss } = memory(gateway.pid);
     const troubles = {
       'away': () => backend.close(),
       'answering 500': async () => { backend.answer = 500; await backend.listen(); },
       'hanging': () => { backend.answer = null; },
     };
-    for (const [name, begin] of Object.entries(troubles)) assertAsQuick(await phase(name, begin), fine, name);
+    for (const [name, begin] of Object.entries(troubles)) await phase(name, begin);
     assert.ok((await metrics(gateway))[FAILURES] > 0, 'failed attempts are counted');
     assert.equal((await metrics(gateway))[`${COUNTED}"dropped"}`], 0, 'so far nothing had to go');
 
     backend.heal();
-    assertAsQuick(await phase('back', () => {}), fine, 'back');
+    await phase('back');
     await until('what waited has come', 15_000, () => backend.created.includes(traffic.sessions.at(-1)));
     const made = traffic.sessions.slice(0, traffic.sessions.length);
     // An attempt that hung may have come through: such events come twice.
@@ -63,7 +68,7 @@ describe('an event back end in trouble', () => {
     await traffic.stop();
     backend.answer = null;
     await flood(t, gateway);
-    assertAsQuick(await phase('hanging, all places taken', () => {}), fine, 'all places taken');
+    await phase('hanging, all places taken');
     const { [`${COUNTED}"dropped"}`]: dropped } = await metrics(gateway);
     const grown = memory(gateway.pid).peak - rss;
     t.diagnostic(`${dropped} events dropped, memory grew by ${mb(grown)}`);

@@ -1,8 +1,10 @@
 // What the tests of operation share: clients, what a gateway says of itself, and how long its answers take.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 
 import { startGateway } from '../browser/harness/gateway.mjs';
 import { mergeSettings } from '../browser/harness/jcfg.mjs';
@@ -60,11 +62,17 @@ export function cpuSeconds(pid) {
   return (user + system) / 100;
 }
 
-/** Twice as slow as before, and 20 ms, is what a healthy client may notice of others' trouble. */
-export const isAsQuick = (now, before) => now.p99 <= 2 * before.p99 + 20;
+/**
+ * Twice as slow as before, and 20 ms, is what a healthy client may notice of others' trouble; and what the machine is
+ * slow with anything at the time, which is not our fault.
+ */
+export const isAsQuick = (now, before) => now.p99 <= 2 * before.p99 + 20 + now.machine;
+
+/** Another process may keep the machine busy for a moment; what is our fault shows each time. */
+export const ATTEMPTS = 3;
 
 export function assertAsQuick(now, before, what) {
-  assert.ok(isAsQuick(now, before), `${what}: p50, p99, max ${told(now)} ms, before ${told(before)} ms`);
+  assert.ok(isAsQuick(now, before), `${what}: p50, p99, max ${told(now)}, before ${told(before)}`);
 }
 
 /** The value that the part `p` of all do not exceed. */
@@ -73,7 +81,10 @@ export function percentile(values, p) {
   return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))];
 }
 
-export const told = ({ p50, p99, max }) => [p50, p99, max].map((value) => value.toFixed(1)).join(', ');
+export function told({ p50, p99, max, machine }) {
+  const [mid, high, most] = [p50, p99, max].map((value) => value.toFixed(1));
+  return `${mid}, ${high}, ${most} ms (the machine: ${machine.toFixed(1)} ms)`;
+}
 export const mb = (kilobytes) => `${(kilobytes / 1024).toFixed(1)} MB`;
 
 /** A client of the Janus API (or the Admin API) over a WebSocket. */
@@ -153,28 +164,35 @@ export class Client {
  * would have waited for the rest: else a gateway that hangs for seconds would show as one slow answer.
  */
 export async function startProbe(t, gateway, { pause = 2, ...options } = {}) {
+  const machine = await startEcho(t);
   const client = await Client.open(gateway.ws, options);
   await client.session('janus.plugin.videoroom');
   let times = [];
+  let echoes = [];
   let running = true;
   const asks = [() => client.message({ request: 'exists', room: 1234 }),
     () => client.request({ janus: 'keepalive', session_id: client.place.session_id })];
-  const loop = (async () => {
+  const again = async (ask, keep) => {
     for (let turn = 0; running; turn += 1) {
       const begun = performance.now();
-      const reply = await asks[turn % asks.length]();
-      for (let took = performance.now() - begun; took > 0; took -= INTERVAL_MS) times.push(took);
-      assert.ok(['success', 'ack'].includes(reply.janus), JSON.stringify(reply));
+      const reply = await ask(turn);
+      for (let took = performance.now() - begun; took > 0; took -= INTERVAL_MS) keep(took);
+      assert.ok(['success', 'ack', 'echo'].includes(reply.janus), JSON.stringify(reply));
       await new Promise((resolve) => { setTimeout(resolve, pause); });
     }
-  })();
+  };
+  const loop = Promise.all([
+    again((turn) => asks[turn % asks.length](), (took) => times.push(took)),
+    again(() => machine.ask(), (took) => echoes.push(took)),
+  ]);
   // A failure is told by `stop`; until then it must not end the process.
   loop.catch(() => {});
   const probe = {
     cut() {
-      const taken = times;
-      times = [];
-      return { p50: percentile(taken, 0.5), p99: percentile(taken, 0.99), max: percentile(taken, 1) };
+      const [taken, reference] = [times, echoes];
+      [times, echoes] = [[], []];
+      const [p50, p99, max] = [0.5, 0.99, 1].map((part) => percentile(taken, part));
+      return { p50, p99, max, machine: reference.length > 0 ? percentile(reference, 0.99) : 0 };
     },
     async stop() {
       running = false;
@@ -184,6 +202,27 @@ export async function startProbe(t, gateway, { pause = 2, ...options } = {}) {
   };
   t.after(() => { running = false; return client.close(); });
   return probe;
+}
+
+const ECHO = `const server = require('net').createServer((socket) => socket.pipe(socket));
+  server.listen(0, '127.0.0.1', () => console.log(server.address().port));`;
+
+/** A process that gives back what it gets: how quick the machine is just now with the simplest of all servers. */
+async function startEcho(t) {
+  const child = spawn(process.execPath, ['-e', ECHO], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const port = await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.stdout.once('data', (line) => resolve(Number(line)));
+  });
+  const socket = net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  const ask = () => new Promise((resolve) => {
+    socket.once('data', () => resolve({ janus: 'echo' }));
+    socket.write('x');
+  });
+  return { ask };
 }
 
 /** A POST of JSON by way of `agent`, and what came back. */
