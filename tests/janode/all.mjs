@@ -1,5 +1,5 @@
 // Janode, Janus' own adapter for Node, and its VideoRoom plugin: every request it has, over WebSockets, against a running
-// gateway. GATEWAY=janus runs the same against the installed Janus.
+// gateway; then its client of the Admin API. GATEWAY=janus runs the same against the installed Janus.
 //
 // Janode turns what it does not know into an error, so a reply it gives back was one of Janus' form.
 
@@ -14,6 +14,11 @@ const TEST = { timeout: 30_000 };
 const EVENT_MS = 5_000;
 
 Janode.Logger.setLevel('none');
+
+const refused = (code, text) => (error) => {
+  assert.equal(error.message, `${code} ${text}`);
+  return true;
+};
 
 describe('Janode', () => {
   let gateway;
@@ -30,11 +35,6 @@ describe('Janode', () => {
   });
 
   const attach = () => session.attach(VideoRoom);
-  const refused = (code, text) => (error) => {
-    assert.equal(error.message, `${code} ${text}`);
-    return true;
-  };
-
   /** A handle, and a room that ends with the test. */
   async function room(t, settings = {}) {
     const handle = await attach();
@@ -233,5 +233,67 @@ describe('Janode', () => {
     await assert.rejects(forward({ room: 999 }), refused(426, 'No such room (999)'));
     await assert.rejects(admin.stopForward({ room: 180, feed: 1, stream: 5, secret: 'secret' }), refused(428, 'No such feed (1)'));
     assert.deepEqual((await admin.listForward({ room: 180, secret: 'secret' })).forwarders, []);
+  });
+});
+
+describe("Janode's admin client", () => {
+  const SECRET = 'operators only';
+  let gateway;
+  let connection;
+  let admin;
+  let session;
+  const connect = (apisecret) => Janode.connect({ is_admin: true, address: { url: gateway.admin.ws, apisecret } });
+  before(async () => {
+    gateway = await startGateway({ janus: { general: { admin_secret: SECRET } } });
+    connection = await Janode.connect({ is_admin: false, address: { url: gateway.ws } });
+    session = await connection.create();
+    admin = await connect(SECRET);
+  });
+  after(async () => {
+    await admin?.close();
+    await connection?.close();
+    await gateway?.stop();
+  });
+
+  it('lists sessions as they come and go', TEST, async () => {
+    const { janus, sessions } = await admin.listSessions();
+    assert.deepEqual([janus, sessions], ['success', [session.id]]);
+    const another = await connection.create();
+    const both = (await admin.listSessions()).sessions;
+    assert.deepEqual(both.sort(), [session.id, another.id].sort());
+    await another.destroy();
+    assert.deepEqual((await admin.listSessions()).sessions, [session.id]);
+  });
+
+  it('lists handles and tells what one of them does', TEST, async () => {
+    const handle = await session.attach(VideoRoom);
+    const { session_id, handles } = await admin.listHandles(session.id);
+    assert.deepEqual([session_id, handles], [session.id, [handle.id]]);
+    await handle.create({ room: 190 });
+    await handle.joinPublisher({ room: 190, feed: 7, display: 'one' });
+    const told = await admin.handleInfo(session.id, handle.id);
+    assert.deepEqual([told.session_id, told.handle_id], [session.id, handle.id]);
+    assert.equal(told.info.plugin, 'janus.plugin.videoroom');
+    const { room, id, display } = told.info.plugin_specific;
+    assert.deepEqual([room, id, display], [190, 7, 'one']);
+    await handle.destroy({ room: 190 });
+    await handle.detach();
+    assert.deepEqual((await admin.listHandles(session.id)).handles, []);
+    const gone = refused(459, `No such handle ${handle.id} in session ${session.id}`);
+    await assert.rejects(admin.handleInfo(session.id, handle.id), gone);
+  });
+
+  it('speaks with the gateway', TEST, async () => {
+    assert.ok('janus.plugin.videoroom' in (await admin.getInfo()).plugins);
+    await assert.rejects(admin.listHandles(1), refused(458, 'No such session 1'));
+  });
+
+  it('is refused with a wrong secret, and with none', TEST, async (t) => {
+    const unauthorized = refused(403, 'Unauthorized request (wrong or missing secret/token)');
+    for (const secret of ['wrong', undefined]) {
+      const stranger = await connect(secret);
+      t.after(() => stranger.close());
+      await assert.rejects(stranger.listSessions(), unauthorized);
+    }
   });
 });

@@ -1,0 +1,8 @@
+// What an operator relies on: bounded memory, quick answers and no lost calls while something goes wrong or is changed.
+// OPERATE_LONG=1 does more of everything, for minutes.
+
+import './slow-clients.mjs';
+import './event-backend.mjs';
+import './certificates.mjs';
+import './guesses.mjs';
+import './drain.mjs';
