@@ -18,6 +18,7 @@ test-long: ## Storms of the video room for minutes, a ten minute call in a brows
 	@STORM_LONG=$$(date +%s) cargo test --locked --profile ci --package portunus-testkit --test videoroom_storm -- --nocapture
 	@cargo build --locked --profile ci --package portunus
 	@cd tests/browser && PORTUNUS_BIN=$(CURDIR)/target/ci/portunus node --test --test-reporter=spec suites/long.mjs
+	@cd tests/operate && OPERATE_LONG=1 PORTUNUS_BIN=$(CURDIR)/target/ci/portunus node --test --test-reporter=spec all.mjs
 
 fuzz: ## Every fuzz target for a minute (FUZZ_SECONDS=n for longer)
 	@scripts/setup.sh test

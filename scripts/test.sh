@@ -28,6 +28,7 @@ stage_fuzz() { scripts/fuzz.sh "${FUZZ_SECONDS:-5}"; }
 stage_gateway() { cargo build --locked --profile "$PROFILE" --package portunus; }
 stage_differential() { WRAPPER=$(namespace) node_tests tests/differential all.mjs; }
 stage_janode() { node_tests tests/janode all.mjs; }
+stage_operate() { node_tests tests/operate all.mjs; }
 stage_browser() { node_tests tests/browser suites/all.mjs; }
 
 node_tests() {
@@ -44,7 +45,7 @@ namespace() {
   fi
 }
 
-ALL=(format clippy tidy deny unit doc fuzz gateway differential janode browser)
+ALL=(format clippy tidy deny unit doc fuzz gateway differential janode operate browser)
 root=$PWD
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=("${ALL[@]}")

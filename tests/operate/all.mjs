@@ -2,6 +2,7 @@
 // OPERATE_LONG=1 does more of everything, for minutes.
 
 import './slow-clients.mjs';
+import './event-handlers.mjs';
 import './event-backend.mjs';
 import './certificates.mjs';
 import './guesses.mjs';

@@ -369,6 +369,7 @@ impl Owner {
     /// Answers somebody who is to wait; when too many wait already, the connection is closed instead.
     fn reply_later(&self, reply: Reply, json: Value, delay: Duration) {
         let Ok(place) = Arc::clone(&self.slow).try_acquire_owned() else { return };
+        reply.hold();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             reply.send(json);

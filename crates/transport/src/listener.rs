@@ -1,7 +1,7 @@
 //! Listeners: binding them, letting connections in, and ending it all.
 
 use crate::acl::Acl;
-use crate::connection::{Admission, Allowance, Pulse, Stream, Ticket, watched};
+use crate::connection::{Admission, Allowance, Line, Pulse, Stream, Ticket, watched};
 use crate::counters::Counter;
 use crate::http::{Demos, HttpApi};
 use crate::tls::{self, CertificateSlot};
@@ -349,7 +349,7 @@ async fn accept(listener: TcpListener, front: Arc<Front>, tls: Option<TlsAccepto
             Ok((socket, peer)) => {
                 // Answers are written whole; waiting for more to send only delays them.
                 let _ = socket.set_nodelay(true);
-                front.clone().admit(socket, peer, tls.clone(), alive.clone());
+                front.clone().admit(|pulse| Line::new(socket, pulse), peer, tls.clone(), alive.clone());
             }
             Err(e) if is_of_the_connection(&e) => {}
             Err(e) => {
@@ -376,7 +376,7 @@ async fn accept_local(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, _)) => front.clone().admit(socket, LOCAL, tls.clone(), alive.clone()),
+            Ok((socket, _)) => front.clone().admit(|_| socket, LOCAL, tls.clone(), alive.clone()),
             Err(e) if is_of_the_connection(&e) => {}
             Err(e) => {
                 front.shared.counters().accept_errors.up();
@@ -420,7 +420,7 @@ impl Spare {
 impl Front {
     fn admit<T>(
         self: Arc<Self>,
-        socket: T,
+        socket: impl FnOnce(Arc<Pulse>) -> T,
         peer: SocketAddr,
         tls: Option<TlsAcceptor>,
         alive: mpsc::Sender<()>,
@@ -435,6 +435,7 @@ impl Front {
             return;
         }
         let Some(ticket) = self.admission.admit(address) else { return };
+        let socket = socket(ticket.pulse().clone());
         let gauge = Gauge::new(self.shared.counters().clone(), &self.api, tls.is_some());
         tokio::spawn(async move {
             let _alive = (alive, gauge);

@@ -1,5 +1,6 @@
 //! What crosses between the transports and whoever owns the sessions.
 
+use crate::connection::Pulse;
 use crate::mailbox::Outgoing;
 use portunus_api::{SessionId, Value};
 use std::net::IpAddr;
@@ -83,7 +84,7 @@ pub struct Reply(Way);
 
 #[derive(Debug)]
 enum Way {
-    Once(oneshot::Sender<Value>),
+    Once(oneshot::Sender<Value>, Option<Arc<Pulse>>),
     // The permit counts the requests in flight of one connection; it ends with the reply.
     Queue(Arc<Outgoing>, #[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit),
 }
@@ -92,13 +93,26 @@ impl Reply {
     /// A reply that somebody in this process awaits.
     pub fn channel() -> (Self, oneshot::Receiver<Value>) {
         let (tx, rx) = oneshot::channel();
-        (Self(Way::Once(tx)), rx)
+        (Self(Way::Once(tx, None)), rx)
+    }
+
+    /// A reply that the connection behind `pulse` waits for.
+    pub(crate) fn to(pulse: &Arc<Pulse>) -> (Self, oneshot::Receiver<Value>) {
+        let (tx, rx) = oneshot::channel();
+        (Self(Way::Once(tx, Some(pulse.clone()))), rx)
+    }
+
+    /// The answer is held back for a while: its connection gives way when others need the place.
+    pub fn hold(&self) {
+        if let Way::Once(_, Some(pulse)) = &self.0 {
+            pulse.on_held();
+        }
     }
 
     /// Answers. An asker that has gone is no error.
     pub fn send(self, answer: Value) {
         match self.0 {
-            Way::Once(tx) => drop(tx.send(answer)),
+            Way::Once(tx, _) => drop(tx.send(answer)),
             Way::Queue(outgoing, _) => drop(outgoing.push(None, answer)),
         }
     }

@@ -7,7 +7,6 @@ import './svc.mjs';
 import './data-channel.mjs';
 import './ice.mjs';
 import './transports.mjs';
-import './event-handlers.mjs';
 import './switches.mjs';
 import './renegotiation.mjs';
 import './hangup.mjs';

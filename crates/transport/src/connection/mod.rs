@@ -3,10 +3,12 @@
 mod admission;
 mod allowance;
 mod head_scan;
+mod line;
 mod pulse;
 mod stream;
 
 pub(crate) use admission::{Admission, Ticket};
 pub(crate) use allowance::Allowance;
+pub(crate) use line::Line;
 pub(crate) use pulse::{Pulse, watched};
 pub(crate) use stream::Stream;

@@ -8,6 +8,7 @@ use super::head_scan::HeadScan;
 use crate::mailbox::Delivery;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use tokio::sync::Notify;
@@ -25,6 +26,8 @@ enum Phase {
     Body,
     /// Somebody else's turn: core, events, or a WebSocket that keeps its own time.
     Busy,
+    /// The answer is held back: whoever guesses secrets keeps nobody out.
+    Held,
 }
 
 /// The state of one connection.
@@ -32,6 +35,7 @@ enum Phase {
 pub(crate) struct Pulse {
     beat: Mutex<Beat>,
     evicted: Notify,
+    abandoned: AtomicBool,
     allowance: Arc<Allowance>,
 }
 
@@ -58,7 +62,7 @@ impl Pulse {
             scan: HeadScan::default(),
             held: 0,
         };
-        Self { beat: Mutex::new(beat), evicted: Notify::new(), allowance }
+        Self { beat: Mutex::new(beat), evicted: Notify::new(), abandoned: AtomicBool::new(false), allowance }
     }
 
     /// Waiting for a request.
@@ -73,6 +77,20 @@ impl Pulse {
         let mut beat = self.lock();
         beat.enter(Phase::Busy);
         std::mem::take(&mut beat.scan).is_ambiguous()
+    }
+
+    /// The answer is there, and is held back.
+    pub(crate) fn on_held(&self) {
+        self.lock().enter(Phase::Held);
+    }
+
+    /// The other side does not read: what the kernel still has for it is not worth keeping.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     pub(crate) fn on_body_begin(&self) {
@@ -155,7 +173,7 @@ impl Pulse {
             Phase::Handshake | Phase::Head => Some(self.allowance.times.head),
             Phase::Idle => Some(self.allowance.times.idle),
             Phase::Body => Some(self.allowance.times.body),
-            Phase::Busy => None,
+            Phase::Busy | Phase::Held => None,
         };
         let phase = allowed.map(|allowed| beat.since + allowed);
         let write = beat.blocked.map(|blocked| blocked + self.allowance.times.write);

@@ -181,7 +181,7 @@ impl HttpApi {
 
     /// Passes a request on and waits for its answer.
     async fn ask(&self, call: &Call<'_>, body: Value) -> Answer {
-        let (reply, answer) = Reply::channel();
+        let (reply, answer) = Reply::to(call.pulse);
         let request = Inbound::Request {
             client: Client::Http,
             side: self.side,
@@ -195,7 +195,11 @@ impl HttpApi {
             return Ok(overloaded(call.pulse));
         }
         match tokio::time::timeout(self.shared.times().reply, answer).await {
-            Ok(Ok(answer)) => Ok(self.json(Kind::chunked(self.format.write(&answer)), call.pulse)),
+            Ok(Ok(answer)) => {
+                // If it was held back.
+                call.pulse.on_body_end();
+                Ok(self.json(Kind::chunked(self.format.write(&answer)), call.pulse))
+            }
             Ok(Err(_)) | Err(_) => {
                 self.shared.counters().unanswered.up();
                 Err(Dropped::Unanswered)

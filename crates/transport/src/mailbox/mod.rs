@@ -28,6 +28,9 @@ use tokio::sync::oneshot;
 /// The most that one poll's answer holds: a client that does not read holds that much of us.
 const POLL_BYTES: usize = 128 << 10;
 
+/// Events that are thrown away on the spot.
+const FEW: usize = 16;
+
 /// A cheap handle to all mailboxes. Nothing here waits, so it may be called from the control task.
 #[derive(Clone, Debug)]
 pub struct Mailboxes(Arc<Shared>);
@@ -124,6 +127,12 @@ impl Mailboxes {
         let mut state = mailbox.lock();
         state.open = false;
         state.wake();
+        let many = state.queue.len() > FEW;
+        drop(state);
+        // Throwing away a full mailbox takes a millisecond, which is not the control task's.
+        if many && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { drop(mailbox) });
+        }
     }
 
     /// Ends a WebSocket connection after what is queued for it has been written. HTTP has nothing to close.

@@ -63,6 +63,10 @@ impl Queue {
         taken
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

@@ -254,6 +254,7 @@ impl<'a> Session<'a> {
     }
 
     fn too_slow(&self) -> End {
+        self.pulse.abandon();
         self.api.shared.counters().slow_clients.up();
         End::Silent
     }

@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { ADMIN_SECRET, eventSettings, startBackend } from '../harness/backend.mjs';
-import { startGateway } from '../harness/gateway.mjs';
-import { mergeSettings } from '../harness/jcfg.mjs';
-import { notOnOracle, ORACLE, sleep } from '../harness/suite.mjs';
+import { ADMIN_SECRET, eventSettings, startBackend } from '../browser/harness/backend.mjs';
+import { startGateway } from '../browser/harness/gateway.mjs';
+import { mergeSettings } from '../browser/harness/jcfg.mjs';
+import { notOnOracle, ORACLE, sleep } from '../browser/harness/suite.mjs';
 
 const HANDLER = 'janus.eventhandler.sampleevh';
 const TEST_MS = 30_000;
