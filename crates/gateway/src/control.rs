@@ -43,6 +43,8 @@ pub(crate) enum Order {
     Reload(Box<Reload>),
     /// Show this certificate to new peers.
     Certificate(Box<Certificate>),
+    /// Answered when everything before it was obeyed.
+    Settle(oneshot::Sender<()>),
     /// Open the log file anew.
     ReopenLog,
     /// End.
@@ -97,6 +99,13 @@ impl Control {
     /// Asks for something. The task may have ended on its own.
     pub(crate) async fn order(&self, order: Order) {
         let _ = self.orders.send(order).await;
+    }
+
+    /// Resolves when all orders so far were obeyed.
+    pub(crate) async fn settled(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Settle(answer)).await;
+        let _ = answered.await;
     }
 
     /// Lets no new sessions in; the number of handles that are there.
@@ -233,6 +242,10 @@ impl Owner {
                 if let Err(error) = self.engine.set_certificate(&certificate) {
                     tracing::error!(%error, "the DTLS certificate stays as it was");
                 }
+                None
+            }
+            Order::Settle(answer) => {
+                let _ = answer.send(());
                 None
             }
             Order::ReopenLog => {

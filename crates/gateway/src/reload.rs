@@ -60,6 +60,8 @@ impl Reloader {
             }
         }
         self.certificates(control, running).await;
+        control.settled().await;
+        tracing::info!("reloading is done");
     }
 
     /// The certificates, if their files have changed.

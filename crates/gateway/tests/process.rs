@@ -269,7 +269,7 @@ fn settings_are_read_again_on_sighup_and_mistakes_change_nothing() {
     assert!(status().contains(r#""session_timeout":50"#));
     fs::write(folder.0.join("janus.jcfg"), janus("session_timeout = 51; server_name = \"x\"")).unwrap();
     server.signal("HUP");
-    server.read_until("certificates read again");
+    server.read_until("reloading is done");
     assert!(status().contains(r#""session_timeout":51"#), "{}", status());
     assert!(
         server.lines.iter().any(|l| l.contains("janus.jcfg, general: changes take effect after a restart"))
@@ -277,6 +277,7 @@ fn settings_are_read_again_on_sighup_and_mistakes_change_nothing() {
     fs::write(folder.0.join("janus.jcfg"), janus("session_timeout = soon")).unwrap();
     server.signal("HUP");
     server.read_until("the settings stay as they were");
+    server.read_until("reloading is done");
     assert!(status().contains(r#""session_timeout":51"#), "{}", status());
     server.signal("INT");
     assert_eq!(server.end().1.code(), Some(0));
