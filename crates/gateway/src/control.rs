@@ -10,7 +10,7 @@ use crate::questions::{Answer, Questions};
 use crate::store::{Done, Store};
 use crate::wiring;
 use portunus_core::{Client, Core, Input, Notice, Output, PollVerdict, Question, Reload};
-use portunus_media::{Certificate, Engine};
+use portunus_media::{Certificate, Engine, WorkerStatus};
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
 use portunus_telemetry::events::{Event, EventType, Handlers};
@@ -297,7 +297,8 @@ impl Owner {
             }
             Output::Ask { question, what } => match what {
                 Question::Loops => {
-                    self.questions.answer(question, Some(loops(self.engine.loads())));
+                    self.questions
+                        .answer(question, Some(loops(self.engine.loads(), &self.engine.statuses().get())));
                 }
                 Question::Transport { package, request } => {
                     let response = self.queries.answer(&package, &request);
@@ -412,10 +413,20 @@ fn event_of(notice: Notice) -> Event {
     }
 }
 
-/// `loops_info`: the media workers.
-fn loops(handles: &[usize]) -> Object {
-    let one = |(id, handles): (usize, &usize)| json!({ "id": id, "handles": handles });
-    let loops: Vec<_> = handles.iter().enumerate().map(one).collect();
+/// `loops_info`: the media workers. Janus tells the first two of each.
+fn loops(handles: &[usize], workers: &[WorkerStatus]) -> Object {
+    let one = |(id, (handles, worker)): (usize, (&usize, &WorkerStatus))| {
+        json!({
+            "id": id,
+            "handles": handles,
+            "peers": worker.peers,
+            "peers-up": worker.peers_up,
+            "packets-received": worker.received,
+            "packets-sent": worker.sent,
+            "longest-turn": u64::try_from(worker.longest_turn.as_micros()).unwrap_or(u64::MAX),
+        })
+    };
+    let loops: Vec<_> = handles.iter().zip(workers).enumerate().map(one).collect();
     Object::from_iter([("loops".to_owned(), loops.into())])
 }
 
