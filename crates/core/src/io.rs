@@ -223,7 +223,8 @@ pub enum Question {
         /// The request it is asked.
         request: Object,
     },
-    /// `start_pcap`, `start_text2pcap`: a file is to be opened, and to get the packets of a handle; its name is `file`.
+    /// `start_pcap`, `start_text2pcap`: a file is to be opened, and to get the packets of a handle: `handle_id`, and
+    /// `file`, its name. An answer that comes too late is followed by [`Output::StopCapture`].
     StartCapture {
         /// Whose packets.
         handle: HandleId,

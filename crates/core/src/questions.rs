@@ -104,7 +104,9 @@ impl Core {
 
     /// An answer has come, in time or not.
     pub(crate) fn on_answered(&mut self, question: u64, answer: Option<Object>) {
-        let Some(asked) = self.close_question(question) else { return };
+        let Some(asked) = self.close_question(question) else {
+            return self.on_late_capture(answer.as_ref());
+        };
         self.answer(asked, answer, None);
     }
 

@@ -68,14 +68,7 @@ impl Core {
             return Err(ApiError::new(ErrorCode::SessionNotFound, format!("No such session {session}")));
         };
         found.last_activity = now;
-        let Some(handle) = request.handle_id.and_then(HandleId::new) else {
-            return Ok((session, None));
-        };
-        if !found.handles.contains(&handle) {
-            let reason = format!("No such handle {handle} in session {session}");
-            return Err(ApiError::new(ErrorCode::HandleNotFound, reason));
-        }
-        Ok((session, Some(handle)))
+        Ok((session, found.handle_of(session, request)?))
     }
 
     fn at_session(&mut self, ask: &Ask, session: SessionId) -> Result<(), ApiError> {

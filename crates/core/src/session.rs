@@ -2,7 +2,7 @@
 
 use crate::io::{Client, Output};
 use crate::machine::{Ask, Core, Step};
-use portunus_api::{ApiError, ErrorCode, HandleId, SessionId, reply};
+use portunus_api::{ApiError, ErrorCode, HandleId, Request, SessionId, reply};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -17,6 +17,19 @@ pub(crate) struct Session {
     /// Its connection is closed; it waits to be claimed.
     pub(crate) gone: bool,
     pub(crate) handles: BTreeSet<HandleId>,
+}
+
+impl Session {
+    /// The handle of this session that a request is about, if it is about one; `id` is the session's.
+    pub(crate) fn handle_of(&self, id: SessionId, request: &Request) -> Result<Option<HandleId>, ApiError> {
+        match request.handle_id.and_then(HandleId::new) {
+            Some(handle) if !self.handles.contains(&handle) => {
+                let reason = format!("No such handle {handle} in session {id}");
+                Err(ApiError::new(ErrorCode::HandleNotFound, reason))
+            }
+            found => Ok(found),
+        }
+    }
 }
 
 impl Core {

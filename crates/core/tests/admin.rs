@@ -588,6 +588,29 @@ fn a_capture_that_cannot_begin_leaves_nothing_behind_and_one_ends_with_its_handl
 }
 
 #[test]
+fn a_file_that_is_opened_too_late_is_closed_again() {
+    for detached in [true, false] {
+        let (mut rig, session, handle) = Rig::attached();
+        rig.take();
+        let start =
+            json!({"janus": "start_pcap", "transaction": "a", "session_id": session, "handle_id": handle});
+        rig.input_admin(start);
+        let asked = rig.take();
+        let question: u64 = asked[0].split(' ').nth(1).unwrap().parse().unwrap();
+        if detached {
+            rig.at(session, handle, json!({"janus": "detach", "transaction": "d"}));
+        } else {
+            rig.pass(Duration::from_secs(7));
+            assert!(rig.take().iter().any(|l| l.contains("Error starting pcap dump")));
+        }
+        rig.take();
+        let members = [("handle_id".to_owned(), json!(handle)), ("file".to_owned(), json!("/x/y.pcap"))];
+        rig.input(Input::Answer { question, answer: Some(Object::from_iter(members)) });
+        assert!(rig.take().contains(&format!("stop capture {handle}")), "detached: {detached}");
+    }
+}
+
+#[test]
 fn a_stream_is_explained_in_words_and_numbers() {
     let (mut rig, session, handle) = Rig::attached();
     let ask =

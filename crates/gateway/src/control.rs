@@ -370,7 +370,8 @@ impl Owner {
                 self.captures.begin(handle, tap.clone());
                 self.engine.send(MediaCommand::Capture { handle, tap: Some(tap) });
                 let file = json!(path.display().to_string());
-                Some(Object::from_iter([("file".to_owned(), file)]))
+                let members = [("handle_id".to_owned(), handle.into()), ("file".to_owned(), file)];
+                Some(Object::from_iter(members))
             }
             Err(error) => {
                 tracing::warn!(%handle, %error, "no capture");

@@ -89,6 +89,7 @@ pub(crate) fn run(flags: &Flags, out: &mut dyn Write) -> io::Result<i32> {
 /// What the facts mean.
 fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut found: Vec<Finding> = facts.ports.iter().map(port).collect();
+    found.extend(facts.listeners.iter().map(|why| finding(Weight::Problem, format!("listeners: {why}"))));
     found.extend(addresses(facts));
     found.extend(facts.stun.as_ref().map(|(server, answer)| stun(server, answer.as_ref())));
     found.extend(facts.certificates.iter().map(|shown| certificate(shown, facts.now)));
@@ -249,6 +250,7 @@ mod tests {
     fn facts() -> Facts {
         Facts {
             ports: Vec::new(),
+            listeners: None,
             addresses: vec!["203.0.112.7".parse().unwrap()],
             mapped: false,
             stun: None,
@@ -313,6 +315,12 @@ mod tests {
         );
         assert_eq!(worst(&Facts { now: 5, ..facts() }, "clock").0, Weight::Problem);
         assert_eq!(worst(&Facts { clock_synchronised: Some(false), ..facts() }, "clock").0, Weight::Warning);
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_a_problem() {
+        let without = Facts { listeners: Some("interface `x0` is not there".into()), ..facts() };
+        assert_eq!(worst(&without, "x0").0, Weight::Problem);
     }
 
     #[test]

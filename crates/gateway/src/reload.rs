@@ -44,8 +44,9 @@ impl Reloader {
         control.order(Order::ReopenLog).await;
         let environment = |name: &str| std::env::var(name).ok();
         match settings::load(&self.flags, &environment, &Disk) {
-            Ok((fresh, problems)) => {
+            Ok((mut fresh, problems)) => {
                 announce::log(&problems);
+                self.keep_admin_guarded(&mut fresh);
                 for section in restart_needed(&self.settings, &fresh) {
                     tracing::warn!("{section}: changes take effect after a restart");
                 }
@@ -62,6 +63,20 @@ impl Reloader {
         self.certificates(control, running).await;
         control.settled().await;
         tracing::info!("reloading is done");
+    }
+
+    /// Where the Admin API listens was decided with the secret of the start. Without a secret, or with one that everybody
+    /// knows, it would have stayed on this machine: such a change waits for a restart.
+    fn keep_admin_guarded(&self, fresh: &mut Settings) {
+        let (before, after) = (&self.settings.general, &mut fresh.general);
+        let was_guarded = before.admin_secret.is_some() && !before.admin_loopback_only;
+        if was_guarded && (after.admin_secret.is_none() || after.admin_loopback_only) {
+            tracing::error!(
+                "`general.admin_secret` stays as it was: without one of your own the Admin API needs a restart"
+            );
+            after.admin_secret.clone_from(&before.admin_secret);
+            after.admin_loopback_only = false;
+        }
     }
 
     /// The certificates, if their files have changed.

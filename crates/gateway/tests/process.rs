@@ -279,6 +279,17 @@ fn settings_are_read_again_on_sighup_and_mistakes_change_nothing() {
     server.read_until("the settings stay as they were");
     server.read_until("reloading is done");
     assert!(status().contains(r#""session_timeout":51"#), "{}", status());
+    // Without its secret the Admin API would be open to whoever reaches it.
+    fs::write(folder.0.join("janus.jcfg"), JANUS).unwrap();
+    server.signal("HUP");
+    server.read_until("`general.admin_secret` stays as it was");
+    server.read_until("reloading is done");
+    let open = ask_at(
+        &format!("127.0.0.1:{admin}"),
+        "/admin",
+        Some(r#"{"janus":"list_sessions","transaction":"a"}"#),
+    );
+    assert!(open.contains(r#""code":403"#), "{open}");
     server.signal("INT");
     assert_eq!(server.end().1.code(), Some(0));
 }

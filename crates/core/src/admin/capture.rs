@@ -56,13 +56,27 @@ impl Core {
 
     /// The file is open, or could not be opened.
     pub(crate) fn on_capture(&mut self, id: HandleId, answer: Option<&Object>) {
-        let Some(handle) = self.handles.get_mut(&id) else { return };
+        let Some(handle) = self.handles.get_mut(&id) else {
+            // Detached while the file was being opened.
+            if answer.is_some() {
+                self.outputs.push_back(Output::StopCapture { handle: id });
+            }
+            return;
+        };
         let file = answer.and_then(|a| a.get("file")).and_then(Value::as_str);
         match (file, &mut handle.capture) {
             (Some(file), Some(capture)) => capture.file = Some(file.to_owned()),
             // Stopped while the file was being opened.
             (Some(_), None) => self.outputs.push_back(Output::StopCapture { handle: id }),
             (None, capture) => *capture = None,
+        }
+    }
+
+    /// The file was opened too late: whoever asked was told that it failed, and nobody would ever close it.
+    pub(crate) fn on_late_capture(&mut self, answer: Option<&Object>) {
+        let handle = answer.and_then(|a| a.get("handle_id")).and_then(Value::as_u64).and_then(HandleId::new);
+        if let Some(handle) = handle {
+            self.outputs.push_back(Output::StopCapture { handle });
         }
     }
 

@@ -78,14 +78,7 @@ impl Core {
         let Some(found) = self.sessions.get(&session) else {
             return Err(ApiError::new(ErrorCode::SessionNotFound, format!("No such session {session}")));
         };
-        let Some(handle) = request.handle_id.and_then(HandleId::new) else {
-            return Ok((session, None));
-        };
-        if !found.handles.contains(&handle) {
-            let reason = format!("No such handle {handle} in session {session}");
-            return Err(ApiError::new(ErrorCode::HandleNotFound, reason));
-        }
-        Ok((session, Some(handle)))
+        Ok((session, found.handle_of(session, request)?))
     }
 
     fn admin_at_root(&mut self, ask: &Ask, verb: AdminVerb) -> Result<(), ApiError> {

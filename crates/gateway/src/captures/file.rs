@@ -36,6 +36,11 @@ impl Place {
                 "the name of a capture has no folders in it, and no dot at its beginning".to_owned(),
             ));
         }
+        // A link on the way may lead elsewhere: that is seen before anything is made there.
+        let there = asked.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
+        if !there.starts_with(&root) {
+            return Err(refused(format!("{} leads out of {}", asked.display(), root.display())));
+        }
         // Janus makes folders like this.
         DirBuilder::new().recursive(true).mode(0o755).create(&asked)?;
         let real = asked.canonicalize()?;
@@ -83,13 +88,14 @@ mod tests {
         std::os::unix::fs::symlink(outside.join("target"), root.join("taken.pcap")).unwrap();
         let inside = root.join("a").display().to_string();
         let elsewhere = outside.display().to_string();
-        let table: [(Option<&str>, Option<&str>, bool); 11] = [
+        let table: [(Option<&str>, Option<&str>, bool); 12] = [
             (None, None, true),
             (None, Some("x.pcap"), true),
             (Some("a/b"), Some("x.pcap"), true),
             (Some(&inside), Some("y.pcap"), true),
             (None, Some("taken.pcap"), false),
             (Some("link"), Some("x.pcap"), false),
+            (Some("link/new"), Some("x.pcap"), false),
             (Some(&elsewhere), Some("x.pcap"), false),
             (Some("../portunus-outside"), Some("x.pcap"), false),
             (None, Some("../x.pcap"), false),

@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) ports: Vec<Port>,
+    /// Why the listeners of the APIs cannot be told: an interface that is not there.
+    pub(super) listeners: Option<String>,
     /// Usable for media, best first.
     pub(super) addresses: Vec<IpAddr>,
     /// `nat_1_1_mapping` is set.
@@ -71,8 +73,14 @@ impl Facts {
             (format!("{}:{}", server.host, server.port), seen.ok().map(|address| address.ip()))
         });
         let addresses = wiring::media_addresses(settings).unwrap_or_default();
+        let listeners = wiring::transport(settings, portunus_transport::Observer::default());
+        let (listeners, problem) = match listeners {
+            Ok(listeners) => (listeners_of(&listeners), None),
+            Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+        };
         Self {
-            ports: ports(settings, &addresses),
+            ports: ports(settings, listeners, &addresses),
+            listeners: problem,
             addresses,
             mapped: !settings.nat.nat_1_1_mapping.is_empty(),
             stun,
@@ -86,10 +94,9 @@ impl Facts {
     }
 }
 
-fn ports(settings: &Settings, addresses: &[IpAddr]) -> Vec<Port> {
+fn ports(settings: &Settings, listeners: Vec<(&'static str, SocketAddr)>, addresses: &[IpAddr]) -> Vec<Port> {
     let mut found = Vec::new();
-    let listeners = wiring::transport(settings, portunus_transport::Observer::default());
-    for (what, address) in listeners.map(|t| listeners_of(&t)).unwrap_or_default() {
+    for (what, address) in listeners {
         let state = state(TcpListener::bind(address).map(drop));
         found.push(Port { what, address, state });
     }

@@ -108,6 +108,8 @@ pub(crate) async fn run(tweaked: Arc<Mutex<Tweaked>>, mut inbox: Inbox, tally: A
     let client = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(limits::PATIENCE)
+        // Events go where the file says, whatever the environment says of proxies.
+        .no_proxy()
         .user_agent(concat!("portunus/", env!("CARGO_PKG_VERSION")))
         .build();
     let client = match client {

@@ -216,7 +216,12 @@ pub(crate) async fn watched<F: Future>(pulse: &Pulse, connection: F) -> Option<F
         if alarm.deadline() != deadline {
             alarm.as_mut().reset(deadline);
         }
-        alarm.as_mut().poll(cx).map(|()| None)
+        alarm.as_mut().poll(cx).map(|()| {
+            if pulse.lock().blocked.is_some() {
+                pulse.abandon();
+            }
+            None
+        })
     })
     .await
 }
