@@ -28,6 +28,7 @@ if [ "$purpose" = test ]; then
   has firefox-esr || has firefox || wanted+=(firefox-esr)
   has janus || wanted+=(janus)
   has ip || wanted+=(iproute2)
+  has python3 || wanted+=(python3)
   [ -d /usr/share/janus/demos ] || wanted+=(janus-demos)
 fi
 

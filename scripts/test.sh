@@ -50,9 +50,21 @@ root=$PWD
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=("${ALL[@]}")
 
+# What went wrong, once more: who sees only the end of this output sees that. node repeats its failures at its end.
+repeat_failure() {
+  printf '\n=== failed: %s\n' "$1"
+  sed 's/\x1b\[[0-9;]*m//g' "$logs/$1" >"$logs/plain"
+  if grep -q '^✖ failing tests:' "$logs/plain"; then
+    sed -n '/^✖ failing tests:/,$p' "$logs/plain" | grep -v '^    at ' | head -n 40
+  else
+    tail -n 40 "$logs/plain"
+  fi
+}
+
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 table=()
+broken=()
 failed=0
 passed_tests=0
 failed_tests=0
@@ -76,13 +88,14 @@ for stage in "${stages[@]}"; do
   printf '\n=== %s\n' "$stage"
   began=$SECONDS
   "stage_$stage" </dev/null 2>&1 | tee "$logs/$stage"
-  if [ "${PIPESTATUS[0]}" -eq 0 ]; then result=ok; else result=FAILED; failed=$((failed + 1)); fi
+  if [ "${PIPESTATUS[0]}" -eq 0 ]; then result=ok; else result=FAILED; failed=$((failed + 1)); broken+=("$stage"); fi
   count "$logs/$stage"
   table+=("$(printf '%-14s %-8s %4d s' "$stage" "$result" $((SECONDS - began)))")
 done
 
 printf '\n=== stages, %d s in all\n' "$SECONDS"
 printf '%s\n' "${table[@]}"
+for stage in "${broken[@]}"; do repeat_failure "$stage"; done
 printf '\n%d passed, %d failed, %d skipped; %d of %d stages failed\n' \
   "$passed_tests" "$failed_tests" "$skipped_tests" "$failed" "${#stages[@]}"
 [ "$failed" -eq 0 ]

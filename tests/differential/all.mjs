@@ -27,6 +27,7 @@ import roomManagement from './cases/room-management.mjs';
 import roomPublisher from './cases/room-publisher.mjs';
 import roomSubscriber from './cases/room-subscriber.mjs';
 import secret, { settings as secretSettings } from './cases/secret.mjs';
+import * as unix from './cases/unix.mjs';
 import websocket from './cases/websocket.mjs';
 import { Client } from './client.mjs';
 import { differences } from './compare.mjs';
@@ -43,6 +44,8 @@ const ITSELF = process.env.COMPARE === 'janus';
 const NO_ROOMS = { 'janus.plugin.videoroom': { general: {} } };
 const SUITES = [
   ['core over HTTP', coreHttp, {}], ['HTTP', http, {}], ['echo plugin', echo, {}], ['WebSockets', websocket, {}],
+  ['Unix sockets', unix.connected, unix.seqpacketSettings],
+  ['Unix sockets of datagrams', unix.unconnected, unix.datagramSettings],
   ['API secret', secret, secretSettings], ['Admin API', admin, adminApi],
   ['rooms', roomManagement, NO_ROOMS], ['publishers', roomPublisher, NO_ROOMS], ['subscribers', roomSubscriber, NO_ROOMS],
   ['rooms named by strings', guards.strings, guards.stringSettings], ['rooms of a file', guards.admin, guards.adminSettings],

@@ -28,9 +28,6 @@ const VIDEOROOM = 'janus.plugin.videoroom';
 
 const BUDGET_KB = 128 * 1024;
 const IN_HAND_KB = 256;
-const MAX_EVENTS = 1000;
-/** What a small event takes in memory: about 150 bytes of JSON, kept as a tree of values. */
-const SMALL_EVENT_KB = 2.5;
 const LARGE = 16_384;
 /** So much more memory shows that the kernel's buffers are full and events wait in the gateway. */
 const FILLED_KB = CLIENTS * IN_HAND_KB / 2;
@@ -38,24 +35,16 @@ const FILLED_KB = CLIENTS * IN_HAND_KB / 2;
 const GROUP = 10;
 const PAUSE_MS = 15;
 const SLOW = 'portunus_connections_refused_total{reason="slow_client"}';
-const IN_MEMORY = 'what waits is weighed as text, but kept as trees of values that take ten times as much';
-const AT_ONCE_CLOSED = 'many that are closed together still cost the others some hundred milliseconds';
 
 describe('WebSocket clients that stop reading', () => {
   let large;
-  let small;
 
-  it('are closed, and large events that wait for them stay within 128 MiB', TEST, async (t) => {
-    for (let attempt = 1; ; attempt += 1) {
-      large = await stall(t, { cap: BUDGET_KB + CLIENTS * IN_HAND_KB });
-      if (attempt === ATTEMPTS) assertAsQuick(large.during, large.before, 'a healthy client');
-      if (attempt === ATTEMPTS || isAsQuick(large.during, large.before)) break;
-    }
+  it('are closed, hold nobody up, and large events that wait for them stay within 128 MiB', TEST, async (t) => {
+    large = await quietly(t, { small: false });
   });
 
-  it('are closed, and no more than max_events_per_session small ones wait for each', TEST, async (t) => {
-    const most = { small: true, cap: CLIENTS * (MAX_EVENTS * SMALL_EVENT_KB + IN_HAND_KB) };
-    small = await stall(t, most);
+  it('are closed, hold nobody up, and small events that wait for them stay within 128 MiB', TEST, async (t) => {
+    await quietly(t, { small: true });
   });
 
   const afterAWhile = { timeout: 120_000, skip: LONG ? false : 'OPERATE_LONG=1: takes 40 s' };
@@ -74,15 +63,6 @@ describe('WebSocket clients that stop reading', () => {
     assert.ok(performance.now() - begun > WRITE_MS - 5_000, 'not before');
   });
 
-  it('have no more than 128 MiB of small events waiting, too', { todo: IN_MEMORY }, () => {
-    const cap = BUDGET_KB + CLIENTS * IN_HAND_KB;
-    assert.ok(small?.grown <= cap, `${mb(small?.grown ?? 0)} of at most ${mb(cap)}`);
-  });
-
-  it('hold nobody up when their small events are thrown away', { todo: AT_ONCE_CLOSED }, () => {
-    assertAsQuick(small.during, small.before, 'a healthy client');
-  });
-
   it('leave nothing behind in the kernel when they are closed', () => {
     const { sockets, bytes } = large.left;
     assert.equal(bytes, 0, `${sockets} closed sockets with ${mb(bytes / 1024)} that nobody reads`);
@@ -91,8 +71,7 @@ describe('WebSocket clients that stop reading', () => {
 
 describe('everybody in a crowded room', () => {
   // Each that goes is told to all who have not gone yet: with n members that is n²/2 events.
-  const options = { ...TEST, todo: LONG ? 'a thousand members that go at once hold everything up for seconds' : false };
-  it('may lose the connection at once, and others are still served', options, async (t) => {
+  it('may lose the connection at once, and others are still served', TEST, async (t) => {
     const gateway = await started(t);
     const members = await crowd(t, gateway, () => 1234);
     const probe = await startProbe(t, gateway);
@@ -106,10 +85,19 @@ describe('everybody in a crowded room', () => {
     await probe.stop();
     const grown = memory(gateway.pid).peak - before;
     t.diagnostic(`${CLIENTS} members: p50, p99, max ${told(during)}; memory grew by ${mb(grown)}`);
-    assert.ok(during.max < 1000, `an answer took ${during.max.toFixed(0)} ms`);
-    assert.ok(grown < BUDGET_KB, `memory grew by ${mb(grown)}`);
+    assert.ok(during.max < 500, `an answer took ${during.max.toFixed(0)} ms`);
+    assert.ok(grown < BUDGET_KB + CLIENTS * IN_HAND_KB, `memory grew by ${mb(grown)}`);
   });
 });
+
+/** Others are served as before, at least in one of several attempts: the machine has its own pauses. */
+async function quietly(t, options) {
+  for (let attempt = 1; ; attempt += 1) {
+    const found = await stall(t, { ...options, cap: BUDGET_KB + CLIENTS * IN_HAND_KB });
+    if (attempt === ATTEMPTS) assertAsQuick(found.during, found.before, 'a healthy client');
+    if (attempt === ATTEMPTS || isAsQuick(found.during, found.before)) return found;
+  }
+}
 
 /** Stalls all clients, then makes events until they are closed. Gives how the gateway took it. */
 async function stall(t, { small = false, cap }) {

@@ -14,6 +14,8 @@ pub enum Client {
     Connectionless,
     /// One connection; its number is never used again.
     Connection(u64),
+    /// One client of a Unix socket; its number is no connection's.
+    Unix(u64),
 }
 
 impl Client {
@@ -22,6 +24,7 @@ impl Client {
         match self {
             Self::Connectionless => "janus.transport.http",
             Self::Connection(_) => "janus.transport.websockets",
+            Self::Unix(_) => "janus.transport.pfunix",
         }
     }
 }

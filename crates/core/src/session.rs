@@ -148,7 +148,7 @@ impl Core {
     }
 
     fn own(&mut self, id: SessionId, client: Client) {
-        if matches!(client, Client::Connection(_)) {
+        if client != Client::Connectionless {
             self.owned.entry(client).or_default().insert(id);
         }
     }

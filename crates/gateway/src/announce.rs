@@ -3,7 +3,7 @@
 
 use crate::flags::Stop;
 use crate::settings::{Problem, Settings, Severity};
-use portunus_transport::{Listening, Protocol, Running, Side};
+use portunus_transport::{Listening, ListeningPath, Protocol, Running, Side};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -62,11 +62,11 @@ pub(crate) fn ready(
 ) {
     say(&banner());
     for listening in running.listening() {
-        say(&format!("{}: {}", api_name(listening), url(settings, listening)));
+        say(&format!("{}: {}", api_name(listening.side), url(settings, listening)));
     }
-    for (path, side) in running.paths() {
-        let api = if *side == Side::Janus { "Janus API" } else { "Admin API" };
-        say(&format!("{api}: WebSockets on {}", path.display()));
+    for ListeningPath { path, protocol, side } in running.paths() {
+        let what = if *protocol == Protocol::Packets { "Unix socket" } else { "WebSockets on" };
+        say(&format!("{}: {what} {}", api_name(*side), path.display()));
     }
     if let Some(address) = metrics {
         say(&format!("Metrics, health, readiness: http://{address}/metrics, /healthz, /readyz"));
@@ -90,8 +90,8 @@ fn banner() -> String {
     format!("Portunus {version} (commit {commit}), Janus API {}", crate::flags::JANUS_VERSION)
 }
 
-fn api_name(listening: &Listening) -> &'static str {
-    match listening.side {
+fn api_name(side: Side) -> &'static str {
+    match side {
         Side::Janus => "Janus API",
         Side::Admin => "Admin API",
     }
@@ -99,7 +99,7 @@ fn api_name(listening: &Listening) -> &'static str {
 
 fn url(settings: &Settings, listening: &Listening) -> String {
     let path = match (listening.protocol, listening.side) {
-        (Protocol::WebSockets, _) => "/",
+        (Protocol::WebSockets | Protocol::Packets, _) => "/",
         (Protocol::Http, Side::Janus) => settings.http.api.base_path.as_str(),
         (Protocol::Http, Side::Admin) => settings.http.admin.base_path.as_str(),
     };
@@ -111,6 +111,7 @@ fn origin(listening: &Listening) -> String {
     let scheme = match (listening.protocol, listening.secure) {
         (Protocol::Http, false) => "http",
         (Protocol::Http, true) => "https",
+        (Protocol::Packets, _) => "unix",
         (Protocol::WebSockets, false) => "ws",
         (Protocol::WebSockets, true) => "wss",
     };

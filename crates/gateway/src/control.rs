@@ -16,6 +16,7 @@ use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
 use portunus_telemetry::events::{Event, EventType, Handlers};
 use portunus_transport::{Inbound, Mailboxes, Queries, Reply, Side};
 use slab::Slab;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -91,6 +92,8 @@ pub(crate) fn spawn(
         drain,
         census: told,
         waiting: Slab::new(),
+        leavers: VecDeque::new(),
+        since_leaver: 0,
     };
     Control { task: tokio::spawn(owner.run(heard)), orders, census, drains }
 }
@@ -156,7 +159,15 @@ struct Owner {
     drain: mpsc::Sender<Option<Duration>>,
     census: watch::Sender<Census>,
     waiting: Slab<Asker>,
+    /// Clients that have gone, all of whose requests have been handled. What each leaves behind is work for its room, so
+    /// that the requests of others go first: a thousand that go at once hold nobody up.
+    leavers: VecDeque<portunus_transport::Client>,
+    /// Requests handled since the last of them.
+    since_leaver: usize,
 }
+
+/// So many requests may go before somebody who has gone.
+const BEFORE_LEAVER: usize = 8;
 
 /// What comes in.
 struct Heard {
@@ -208,6 +219,7 @@ impl Owner {
                 }
                 Some(opening) = heard.opened.recv() => Some(self.begin_capture(opening)),
                 Some((question, answer)) = heard.answered.recv() => Some(Input::Answer { question, answer }),
+                () = std::future::ready(()), if self.is_leavers_turn(&heard) => self.leave(),
                 () = tokio::time::sleep_until(timeout) => Some(Input::Timeout),
                 order = heard.ordered.recv() => match order {
                     None | Some(Order::End) => break,
@@ -258,21 +270,35 @@ impl Owner {
 
     /// What a transport's word means to the core.
     fn input(&mut self, inbound: Inbound) -> Option<Input> {
-        match inbound {
+        let input = match inbound {
             Inbound::Request { client, side: Side::Janus, address, origin, body, reply } => {
                 let key = key_of(self.waiting.insert(Asker::Request(reply)));
-                Some(Input::Request { key, client: client_of(client), address, origin, body })
+                Input::Request { key, client: client_of(client), address, origin, body }
             }
             Inbound::Request { side: Side::Admin, address, body, reply, .. } => {
                 let key = key_of(self.waiting.insert(Asker::Request(reply)));
-                Some(Input::AdminRequest { key, address, body })
+                Input::AdminRequest { key, address, body }
             }
             Inbound::Poll { session, secret, token, reply } => {
                 let key = key_of(self.waiting.insert(Asker::Poll(reply)));
-                Some(Input::Poll { key, session, secret, token })
+                Input::Poll { key, session, secret, token }
             }
-            Inbound::Gone { client } => Some(Input::ClientGone { client: client_of(client) }),
-        }
+            Inbound::Gone { client } => {
+                self.leavers.push_back(client);
+                return None;
+            }
+        };
+        self.since_leaver += 1;
+        Some(input)
+    }
+
+    fn is_leavers_turn(&self, heard: &Heard) -> bool {
+        !self.leavers.is_empty() && (heard.asked.is_empty() || self.since_leaver >= BEFORE_LEAVER)
+    }
+
+    fn leave(&mut self) -> Option<Input> {
+        self.since_leaver = 0;
+        self.leavers.pop_front().map(|client| Input::ClientGone { client: client_of(client) })
     }
 
     fn handle(&mut self, input: Input) {
@@ -439,6 +465,7 @@ fn client_of(client: portunus_transport::Client) -> Client {
     match client {
         portunus_transport::Client::Http => Client::Connectionless,
         portunus_transport::Client::Connection(number) => Client::Connection(number),
+        portunus_transport::Client::Unix(number) => Client::Unix(number),
     }
 }
 
@@ -446,6 +473,7 @@ fn owner_of(client: Client) -> portunus_transport::Client {
     match client {
         Client::Connectionless => portunus_transport::Client::Http,
         Client::Connection(number) => portunus_transport::Client::Connection(number),
+        Client::Unix(number) => portunus_transport::Client::Unix(number),
     }
 }
 

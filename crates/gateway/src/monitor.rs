@@ -170,7 +170,8 @@ impl Watch {
                 &[("transport", "http"), ("api", "admin")],
                 c.admin_http_connections.get() + c.admin_https_connections.get(),
             )
-            .sample(&[("transport", "websockets"), ("api", "all")], c.websocket_connections.get());
+            .sample(&[("transport", "websockets"), ("api", "all")], c.websocket_connections.get())
+            .sample(&[("transport", "pfunix"), ("api", "all")], c.unix_clients.get());
         page.gauge("portunus_long_polls", "Long polls that wait now.", c.polls.get());
         page.counter("portunus_connections_accepted_total", "Connections accepted.", c.accepted.get());
         page.metric(
@@ -187,7 +188,8 @@ impl Watch {
         .sample(&[("reason", "slow_client")], c.slow_clients.get());
         page.metric("portunus_transport_requests_total", Kind::Counter, "Requests read, by transport.")
             .sample(&[("transport", "http")], c.http_requests.get())
-            .sample(&[("transport", "websockets")], c.websocket_requests.get());
+            .sample(&[("transport", "websockets")], c.websocket_requests.get())
+            .sample(&[("transport", "pfunix")], c.unix_requests.get());
         page.metric("portunus_transport_refusals_total", Kind::Counter, "Requests not passed on, by reason.")
             .sample(&[("reason", "invalid_json")], c.invalid_json.get())
             .sample(&[("reason", "too_large")], c.too_large.get())

@@ -162,6 +162,7 @@ fn restart_needed(before: &Settings, after: &Settings) -> Vec<&'static str> {
             format!("{:?}", taken.websockets),
             format!("{:?}", after.websockets),
         ),
+        ("janus.transport.pfunix.jcfg", format!("{:?}", taken.pfunix), format!("{:?}", after.pfunix)),
         ("janus.plugin.echotest.jcfg", format!("{:?}", taken.echotest), format!("{:?}", after.echotest)),
         ("janus.plugin.videoroom.jcfg", format!("{:?}", taken.videoroom), format!("{:?}", after.videoroom)),
     ];

@@ -1,7 +1,7 @@
 //! Settings as they were read into settings as each part wants them. Nothing is decided here that a user could not set.
 
 use crate::settings::{
-    self, CertificateFiles, DtlsRole, HttpApi, Interface, Listener, Settings, WebSocketApi,
+    self, CertificateFiles, DtlsRole, HttpApi, Interface, Listener, Settings, UnixSocket, WebSocketApi,
 };
 use anyhow::Context;
 use portunus_core::{ModuleInfo, Random, ServerInfo};
@@ -267,7 +267,11 @@ fn transports(settings: &Settings) -> Vec<ModuleInfo> {
         let name = "JANUS WebSockets transport plugin";
         module("janus.transport.websockets", name, "The Janus API over WebSockets.", 1)
     });
-    http.into_iter().chain(websockets).collect()
+    let unix = (settings.pfunix.api.is_some() || settings.pfunix.admin.is_some()).then(|| {
+        let name = "JANUS Unix Sockets transport plugin";
+        module("janus.transport.pfunix", name, "The Janus API over Unix sockets.", 1)
+    });
+    http.into_iter().chain(websockets).chain(unix).collect()
 }
 
 /// The plugins, in the order in which `info` lists them.
@@ -322,12 +326,15 @@ pub(crate) fn transport(
     // One spelling for both APIs of a transport, as in its file.
     let of_http = settings.http.json.into();
     let of_websockets = settings.websockets.json.into();
+    let of_unix = settings.pfunix.json.into();
     let admin_http = http(settings, &settings.http.admin, &of_http)?;
     Ok(transport::Settings {
         http: http(settings, &settings.http.api, &of_http)?,
         websockets: websockets(settings, &settings.websockets.api, &of_websockets)?,
         admin_http: admin_http.map(|http| open_to_pages(http, settings)),
         admin_websockets: websockets(settings, &settings.websockets.admin, &of_websockets)?,
+        packets: packets(settings, settings.pfunix.api.as_ref(), &of_unix),
+        admin_packets: packets(settings, settings.pfunix.admin.as_ref(), &of_unix),
         demos: demos(settings),
         observer,
         limits: transport::Limits {
@@ -346,9 +353,14 @@ pub(crate) fn observer(settings: &Settings, handlers: &Handlers) -> transport::O
         return transport::Observer::default();
     }
     let handlers = handlers.clone();
-    transport::Observer::new(settings.http.events, settings.websockets.events, move |body| {
-        handlers.tell(Event::of(EventType::Transport, None, body));
-    })
+    transport::Observer::new(
+        settings.http.events,
+        settings.websockets.events,
+        settings.pfunix.events,
+        move |body| {
+            handlers.tell(Event::of(EventType::Transport, None, body));
+        },
+    )
 }
 
 /// Administration pages stand on other ports, and Janus lets all pages ask. With a secret of the request's own that gives
@@ -408,6 +420,19 @@ fn websockets(
         connections: websockets.connections,
         connections_per_address: settings.portunus.max_connections_per_address,
     }))
+}
+
+fn packets(
+    settings: &Settings,
+    socket: Option<&UnixSocket>,
+    spelling: &transport::Spelling,
+) -> Option<transport::PacketSettings> {
+    Some(transport::PacketSettings {
+        path: socket?.path.clone(),
+        datagrams: socket?.datagrams,
+        format: spelling.clone(),
+        connections: settings.pfunix.clients,
+    })
 }
 
 /// Where a listener binds; all addresses of the machine if nothing else was asked for.

@@ -41,6 +41,8 @@ pub struct Counters {
     pub http_pending: Counter,
     /// WebSocket connections open now, those in their handshake included.
     pub websocket_connections: Counter,
+    /// Clients of Unix sockets of packets now.
+    pub unix_clients: Counter,
     /// Connections accepted.
     pub accepted: Counter,
     /// Connections refused by an access list.
@@ -59,6 +61,8 @@ pub struct Counters {
     pub http_requests: Counter,
     /// WebSocket requests.
     pub websocket_requests: Counter,
+    /// Requests over Unix sockets of packets.
+    pub unix_requests: Counter,
     /// Requests that were not valid JSON.
     pub invalid_json: Counter,
     /// Requests over a size limit.
@@ -75,6 +79,6 @@ pub struct Counters {
     pub events_dropped: Counter,
     /// Events taken back from a connection that went before they were written.
     pub events_restored: Counter,
-    /// WebSockets closed because their client did not read.
+    /// Connections closed because their client did not read.
     pub slow_clients: Counter,
 }

@@ -1,4 +1,4 @@
-//! The ways in for signalling: HTTP long poll and WebSockets, plain and over TLS, with CORS, access lists, limits
+//! The ways in for signalling: HTTP long poll, WebSockets, both plain and over TLS, and Unix sockets of packets, with CORS, access lists, limits
 //! and the demo pages.
 //!
 //! Invariants:
@@ -19,11 +19,13 @@ mod cors;
 mod counters;
 mod error;
 mod http;
+mod intake;
 mod json;
 mod listener;
 mod mailbox;
 mod monitor;
 mod observer;
+mod packets;
 mod queries;
 mod seam;
 mod settings;
@@ -34,12 +36,13 @@ mod websocket;
 pub use counters::{Counter, Counters};
 pub use error::Error;
 pub use json::{JsonFormat, Spelling, Syntax, parse, parse_all};
-pub use listener::{Listening, Protocol, Running, start};
+pub use listener::{Listening, ListeningPath, Protocol, Running, start};
 pub use mailbox::Mailboxes;
 pub use monitor::{Monitor, watch};
 pub use observer::Observer;
 pub use queries::Queries;
 pub use seam::{Client, Inbound, PollVerdict, Reply, Side};
 pub use settings::{
-    CertificateFiles, Cors, Demo, HttpSettings, Limits, PingPong, Settings, Times, WebSocketSettings,
+    CertificateFiles, Cors, Demo, HttpSettings, Limits, PacketSettings, PingPong, Settings, Times,
+    WebSocketSettings,
 };

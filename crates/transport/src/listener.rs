@@ -4,10 +4,15 @@ use crate::acl::Acl;
 use crate::connection::{Admission, Allowance, Line, Pulse, Stream, Ticket, watched};
 use crate::counters::Counter;
 use crate::http::{Demos, HttpApi};
+use crate::packets;
 use crate::tls::{self, CertificateSlot};
 use crate::unix::{self, SocketFile};
 use crate::websocket::SocketApi;
-use crate::{CertificateFiles, Counters, Error, Inbound, Limits, Mailboxes, Observer, Settings, Side, Times};
+use crate::{
+    CertificateFiles, Counters, Error, Inbound, Limits, Mailboxes, Observer, PacketSettings, Settings, Side,
+    Times,
+};
+use socket2::SockRef;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -85,6 +90,17 @@ pub struct Listening {
     pub secure: bool,
 }
 
+/// An open Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListeningPath {
+    /// Where it is.
+    pub path: PathBuf,
+    /// WebSockets or packets.
+    pub protocol: Protocol,
+    /// The API behind it.
+    pub side: Side,
+}
+
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -92,13 +108,15 @@ pub enum Protocol {
     Http,
     /// WebSockets.
     WebSockets,
+    /// JSON texts, each a packet of a Unix socket.
+    Packets,
 }
 
 /// The transports at work. Dropping it ends them without ceremony.
 #[derive(Debug)]
 pub struct Running {
     listening: Vec<Listening>,
-    paths: Vec<(PathBuf, Side)>,
+    paths: Vec<ListeningPath>,
     /// Held until the end.
     files: Vec<SocketFile>,
     problems: Vec<Error>,
@@ -114,8 +132,8 @@ impl Running {
         &self.listening
     }
 
-    /// The paths that WebSockets listen on.
-    pub fn paths(&self) -> &[(PathBuf, Side)] {
+    /// Every Unix socket that could be opened.
+    pub fn paths(&self) -> &[ListeningPath] {
         &self.paths
     }
 
@@ -201,8 +219,13 @@ pub async fn start(
         opening.group(&front, place, &ws.addresses, &ws.secure_addresses, ws.certificate.as_ref()).await;
         opening.paths(&front, side, &ws.unix, &ws.secure_unix, ws.certificate.as_ref()).await;
     }
+    for (side, packets) in [(Side::Janus, &settings.packets), (Side::Admin, &settings.admin_packets)] {
+        if let Some(packets) = packets {
+            opening.packets(side, packets).await;
+        }
+    }
     let Opening { running, .. } = opening;
-    let open = running.listening.iter().map(|l| l.side).chain(running.paths.iter().map(|(_, side)| *side));
+    let open = running.listening.iter().map(|l| l.side).chain(running.paths.iter().map(|p| p.side));
     if open.into_iter().any(|side| side == Side::Janus) || running.problems.is_empty() {
         Ok(running)
     } else {
@@ -289,9 +312,22 @@ impl Opening {
             Err(source) => return self.problem(Error::BindPath { path: path.to_owned(), source }),
         };
         tracing::info!(path = %path.display(), ?side, secure = tls.is_some(), "listening");
-        self.running.paths.push((path.to_owned(), side));
+        let path = path.to_owned();
+        self.running.paths.push(ListeningPath { path, protocol: Protocol::WebSockets, side });
         self.running.files.push(file);
         tokio::spawn(accept_local(listener, front.clone(), tls, self.alive.clone()));
+    }
+
+    async fn packets(&mut self, side: Side, settings: &PacketSettings) {
+        let path = settings.path.clone();
+        match packets::serve(side, settings, self.shared.clone(), self.alive.clone()).await {
+            Ok(file) => {
+                tracing::info!(path = %path.display(), ?side, datagrams = settings.datagrams, "listening");
+                self.running.paths.push(ListeningPath { path, protocol: Protocol::Packets, side });
+                self.running.files.push(file);
+            }
+            Err(source) => self.problem(Error::BindPath { path, source }),
+        }
     }
 
     async fn open(&mut self, front: &Arc<Front>, place: Place, wanted: SocketAddr, tls: Option<TlsAcceptor>) {
@@ -338,6 +374,9 @@ struct Front {
     shared: Arc<Shared>,
 }
 
+/// Bytes that the system holds of a connection before the other side's window has room for them.
+const UNSENT: u32 = 128 << 10;
+
 async fn accept(listener: TcpListener, front: Arc<Front>, tls: Option<TlsAcceptor>, alive: mpsc::Sender<()>) {
     let mut spare = Spare::take();
     loop {
@@ -349,6 +388,9 @@ async fn accept(listener: TcpListener, front: Arc<Front>, tls: Option<TlsAccepto
             Ok((socket, peer)) => {
                 // Answers are written whole; waiting for more to send only delays them.
                 let _ = socket.set_nodelay(true);
+                // What a client does not read waits in our queues, which are counted, rather than in the system's, which
+                // would take megabytes for each.
+                let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT);
                 front.clone().admit(|pulse| Line::new(socket, pulse), peer, tls.clone(), alive.clone());
             }
             Err(e) if is_of_the_connection(&e) => {}

@@ -1,4 +1,4 @@
-//! What event handlers are told of the transports: each HTTP request, each WebSocket.
+//! What event handlers are told of the transports: each HTTP request, each connection.
 
 use portunus_api::{Value, json};
 use std::fmt;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const HTTP: &str = "janus.transport.http";
 const WEBSOCKETS: &str = "janus.transport.websockets";
+const UNIX: &str = "janus.transport.pfunix";
 
 /// Whom to tell; by default nobody. Clones tell the same one, and share their switches.
 #[derive(Clone, Default)]
@@ -17,6 +18,7 @@ struct Watch {
     tell: Box<dyn Fn(Value) + Send + Sync>,
     http: AtomicBool,
     websockets: AtomicBool,
+    unix: AtomicBool,
     next: AtomicU64,
 }
 
@@ -27,13 +29,19 @@ impl fmt::Debug for Observer {
 }
 
 impl Observer {
-    /// `tell` gets the body of each event, on the task of its connection: it must not wait. `http` and `websockets` are the
-    /// `events` switches of the transports' files.
-    pub fn new(http: bool, websockets: bool, tell: impl Fn(Value) + Send + Sync + 'static) -> Self {
+    /// `tell` gets the body of each event, on the task of its connection: it must not wait. `http`, `websockets`
+    /// and `unix` are the `events` switches of the transports' files.
+    pub fn new(
+        http: bool,
+        websockets: bool,
+        unix: bool,
+        tell: impl Fn(Value) + Send + Sync + 'static,
+    ) -> Self {
         Self(Some(Arc::new(Watch {
             tell: Box::new(tell),
             http: http.into(),
             websockets: websockets.into(),
+            unix: unix.into(),
             next: AtomicU64::new(1),
         })))
     }
@@ -67,6 +75,25 @@ impl Observer {
         }
     }
 
+    /// `socket` is the connection's descriptor, -1 without one.
+    pub(crate) fn unix_opened(&self, number: u64, admin: bool, socket: i32, datagrams: bool) {
+        if let Some(watch) = &self.0 {
+            watch.say(UNIX, number, || {
+                let mut said = json!({ "event": "connected", "admin_api": admin, "fd": socket });
+                if let (true, Some(said)) = (datagrams, said.as_object_mut()) {
+                    said.insert("type".to_owned(), "SOCK_DGRAM".into());
+                }
+                said
+            });
+        }
+    }
+
+    pub(crate) fn unix_closed(&self, number: u64) {
+        if let Some(watch) = &self.0 {
+            watch.say(UNIX, number, || json!({ "event": "disconnected" }));
+        }
+    }
+
     pub(crate) fn websocket_closed(&self, number: u64) {
         if let Some(watch) = &self.0 {
             watch.say(WEBSOCKETS, number, || json!({ "event": "disconnected" }));
@@ -76,7 +103,11 @@ impl Observer {
 
 impl Watch {
     fn switch(&self, package: &str) -> &AtomicBool {
-        if package == HTTP { &self.http } else { &self.websockets }
+        match package {
+            HTTP => &self.http,
+            UNIX => &self.unix,
+            _ => &self.websockets,
+        }
     }
 
     fn say(&self, package: &str, number: u64, data: impl FnOnce() -> Value) {
@@ -96,10 +127,14 @@ mod tests {
     fn events_have_the_shape_of_janus_and_a_switch_for_each_transport() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let seen = told.clone();
-        let observer = Observer::new(true, true, move |event| seen.lock().unwrap().push(event.to_string()));
+        let observer =
+            Observer::new(true, true, true, move |event| seen.lock().unwrap().push(event.to_string()));
         let number = observer.http_request(true, ([192, 0, 2, 1], 4000).into());
         observer.websocket_opened(7, false, [192, 0, 2, 2].into());
         observer.websocket_closed(7);
+        observer.unix_opened(8, false, 6, false);
+        observer.unix_opened(9, true, -1, true);
+        observer.unix_closed(9);
         observer.set(HTTP, false);
         assert!(observer.http_request(false, ([192, 0, 2, 1], 4000).into()) > number);
         assert_eq!(
@@ -108,6 +143,9 @@ mod tests {
                 r#"{"transport":"janus.transport.http","id":"1","data":{"event":"request","admin_api":true,"ip":"192.0.2.1","port":4000}}"#,
                 r#"{"transport":"janus.transport.websockets","id":"7","data":{"event":"connected","admin_api":false,"ip":"192.0.2.2"}}"#,
                 r#"{"transport":"janus.transport.websockets","id":"7","data":{"event":"disconnected"}}"#,
+                r#"{"transport":"janus.transport.pfunix","id":"8","data":{"event":"connected","admin_api":false,"fd":6}}"#,
+                r#"{"transport":"janus.transport.pfunix","id":"9","data":{"event":"connected","admin_api":true,"fd":-1,"type":"SOCK_DGRAM"}}"#,
+                r#"{"transport":"janus.transport.pfunix","id":"9","data":{"event":"disconnected"}}"#,
             ]
         );
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 const HTTP: &str = "janus.transport.http";
 const WEBSOCKETS: &str = "janus.transport.websockets";
+const UNIX: &str = "janus.transport.pfunix";
 
 /// The name of a listener, and where its connections are counted.
 type Listener = (&'static str, fn(&Counters) -> &Counter);
@@ -15,6 +16,7 @@ type Listener = (&'static str, fn(&Counters) -> &Counter);
 pub struct Queries {
     http: Option<Spelling>,
     websockets: Option<Spelling>,
+    unix: Option<Spelling>,
     /// The HTTP listeners that were asked for, as Janus names them.
     listeners: Vec<Listener>,
     counters: Arc<Counters>,
@@ -26,6 +28,7 @@ impl Queries {
     pub fn new(settings: &Settings, counters: Arc<Counters>) -> Self {
         let http = [&settings.http, &settings.admin_http];
         let websockets = [&settings.websockets, &settings.admin_websockets];
+        let packets = [&settings.packets, &settings.admin_packets];
         let has = |of: &Option<crate::HttpSettings>, secure: bool| {
             let addresses = |s: &crate::HttpSettings| {
                 if secure { !s.secure_addresses.is_empty() } else { !s.addresses.is_empty() }
@@ -42,6 +45,7 @@ impl Queries {
         Self {
             http: http.into_iter().flatten().next().map(|s| s.format.clone()),
             websockets: websockets.into_iter().flatten().next().map(|s| s.format.clone()),
+            unix: packets.into_iter().flatten().next().map(|s| s.format.clone()),
             listeners,
             counters,
             observer: settings.observer.clone(),
@@ -54,6 +58,7 @@ impl Queries {
         let spelling = match package {
             HTTP => self.http.as_ref()?,
             WEBSOCKETS => self.websockets.as_ref()?,
+            UNIX => self.unix.as_ref()?,
             _ => return None,
         };
         let verb = match require(request, "request", Kind::String) {
@@ -71,7 +76,11 @@ impl Queries {
                 response.insert("messages".into(), self.counters.http_pending.get().into());
             }
             "connections" => {
-                response.insert("connections".into(), self.counters.websocket_connections.get().into());
+                let counter = match package {
+                    UNIX => &self.counters.unix_clients,
+                    _ => &self.counters.websocket_connections,
+                };
+                response.insert("connections".into(), counter.get().into());
             }
             other => {
                 return Some(json!({ "error_code": 411, "error": format!("Unknown request '{other}'") }));

@@ -16,6 +16,18 @@ pub enum Client {
     Http,
     /// One WebSocket connection; numbers are never used twice in a process.
     Connection(u64),
+    /// One client of a Unix socket of packets; its number is no connection's.
+    Unix(u64),
+}
+
+impl Client {
+    /// The number of its outgoing queue.
+    pub(crate) fn number(self) -> Option<u64> {
+        match self {
+            Self::Http => None,
+            Self::Connection(number) | Self::Unix(number) => Some(number),
+        }
+    }
 }
 
 /// Which of the two APIs a listener serves.
@@ -113,7 +125,7 @@ impl Reply {
     pub fn send(self, answer: Value) {
         match self.0 {
             Way::Once(tx, _) => drop(tx.send(answer)),
-            Way::Queue(outgoing, _) => drop(outgoing.push(None, answer)),
+            Way::Queue(outgoing, _) => drop(outgoing.push(None, answer.into())),
         }
     }
 

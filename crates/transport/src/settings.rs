@@ -16,6 +16,10 @@ pub struct Settings {
     pub admin_http: Option<HttpSettings>,
     /// The Admin API over WebSockets.
     pub admin_websockets: Option<WebSocketSettings>,
+    /// The Janus API over a Unix socket of packets.
+    pub packets: Option<PacketSettings>,
+    /// The Admin API over a Unix socket of packets.
+    pub admin_packets: Option<PacketSettings>,
     /// What is served below `/demos/` on the HTTP listeners of the Janus API; nothing when empty.
     pub demos: Vec<Demo>,
     /// Who is told of requests and connections.
@@ -115,6 +119,19 @@ impl Default for WebSocketSettings {
             connections_per_address: 0,
         }
     }
+}
+
+/// A Unix socket of packets, each a JSON text.
+#[derive(Clone, Debug)]
+pub struct PacketSettings {
+    /// Where it is made. Only its owner and his group may use it.
+    pub path: PathBuf,
+    /// `SOCK_DGRAM` in the place of `SOCK_SEQPACKET`.
+    pub datagrams: bool,
+    /// How JSON is spelt in answers.
+    pub format: Spelling,
+    /// Clients at a time.
+    pub connections: usize,
 }
 
 /// Cross-origin rules.

@@ -13,17 +13,36 @@ const MODE: u32 = 0o660;
 #[derive(Debug)]
 pub(crate) struct SocketFile(PathBuf);
 
+impl SocketFile {
+    /// For a socket that has just been made; others than its owner and his group are kept out.
+    pub(crate) fn guard(path: &Path) -> io::Result<Self> {
+        let file = Self(path.to_owned());
+        fs::set_permissions(path, Permissions::from_mode(MODE))?;
+        Ok(file)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Listens on a path. A socket that was left behind by a process that is gone is taken away; anything else is not.
+/// Listens on a path.
 ///
 /// # Errors
 /// There is something at the path, or nothing may be made there.
 pub(crate) async fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    make_way(path).await?;
+    let listener = UnixListener::bind(path)?;
+    Ok((listener, SocketFile::guard(path)?))
+}
+
+/// A socket that was left behind by a process that is gone is taken away; anything else is not.
+///
+/// # Errors
+/// There is something else at the path.
+pub(crate) async fn make_way(path: &Path) -> io::Result<()> {
     if let Ok(found) = fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something that is no socket"));
@@ -34,10 +53,7 @@ pub(crate) async fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> 
             Err(error) => return Err(error),
         }
     }
-    let listener = UnixListener::bind(path)?;
-    let file = SocketFile(path.to_owned());
-    fs::set_permissions(path, Permissions::from_mode(MODE))?;
-    Ok((listener, file))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -68,6 +68,8 @@ pub(super) const HTTP: Table =
     Table { file: "janus.transport.http", variable: Some("HTTP"), keys: HTTP_KEYS };
 pub(super) const WEBSOCKETS: Table =
     Table { file: "janus.transport.websockets", variable: Some("WEBSOCKETS"), keys: WEBSOCKETS_KEYS };
+pub(super) const PFUNIX: Table =
+    Table { file: "janus.transport.pfunix", variable: Some("PFUNIX"), keys: PFUNIX_KEYS };
 pub(super) const ECHOTEST: Table =
     Table { file: "janus.plugin.echotest", variable: Some("ECHOTEST"), keys: ECHOTEST_KEYS };
 pub(super) const VIDEOROOM: Table =
@@ -81,12 +83,12 @@ pub(super) const GELFEVH: Table =
 pub(super) const MQTTEVH: Table =
     Table { file: "janus.eventhandler.mqttevh", variable: Some("MQTTEVH"), keys: MQTTEVH_KEYS };
 /// The modules that are built, with files of their own.
-pub(super) const BUILT: [Table; 8] =
-    [HTTP, WEBSOCKETS, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
+pub(super) const BUILT: [Table; 9] =
+    [HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 /// All of them.
 #[cfg(test)]
-pub(super) const TABLES: [Table; 9] =
-    [JANUS, HTTP, WEBSOCKETS, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
+pub(super) const TABLES: [Table; 10] =
+    [JANUS, HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 
 const JANUS_KEYS: &[Key] = &[
     used("general", "configs_folder"),
@@ -269,6 +271,17 @@ const WEBSOCKETS_KEYS: &[Key] = &[
     used("certificates", "cert_key"),
     later("certificates", "cert_pwd", "", KEY_PASSWORD),
     no_effect("certificates", "ciphers", "", TLS_CIPHERS),
+];
+
+const PFUNIX_KEYS: &[Key] = &[
+    used("general", "enabled"),
+    used("general", "events"),
+    used("general", "json"),
+    used("general", "path"),
+    used("general", "type"),
+    used("admin", "admin_enabled"),
+    used("admin", "admin_path"),
+    used("admin", "admin_type"),
 ];
 
 const ECHOTEST_KEYS: &[Key] = &[used("general", "events")];

@@ -17,6 +17,7 @@ mod keys;
 mod listener;
 mod network;
 mod overlay;
+mod pfunix;
 mod secret;
 mod unbuilt;
 mod values;
@@ -35,6 +36,7 @@ pub(crate) use janus::{
 };
 pub(crate) use listener::{Cors, Listener};
 pub(crate) use network::{Media, Nat};
+pub(crate) use pfunix::{PfunixSettings, UnixSocket};
 pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
 pub(crate) use secret::Secret;
 pub(crate) use values::Interface;
@@ -47,7 +49,7 @@ use std::path::{Path, PathBuf};
 
 use crate::flags::Flags;
 use files::read_document;
-use keys::{ECHOTEST, HTTP, JANUS, Table, VIDEOROOM, WEBSOCKETS};
+use keys::{ECHOTEST, HTTP, JANUS, PFUNIX, Table, VIDEOROOM, WEBSOCKETS};
 
 /// Where the files are if nobody says otherwise; `PORTUNUS_CONFIGS_FOLDER` at build time sets another.
 pub(crate) const DEFAULT_FOLDER: &str = match option_env!("PORTUNUS_CONFIGS_FOLDER") {
@@ -70,7 +72,7 @@ pub(crate) struct Settings {
     pub(crate) portunus: Portunus,
     /// Plugins to leave out.
     pub(crate) plugins: Disabled,
-    /// Transports to leave out. Those that are built are off in `http` and `websockets` already.
+    /// Transports to leave out. Those that are built are off in `http`, `websockets` and `pfunix` already.
     pub(crate) transports: Disabled,
     /// Events.
     pub(crate) events: Events,
@@ -80,6 +82,8 @@ pub(crate) struct Settings {
     pub(crate) http: HttpSettings,
     /// The WebSocket transport.
     pub(crate) websockets: WebSocketsSettings,
+    /// The transport over Unix sockets of packets.
+    pub(crate) pfunix: PfunixSettings,
     /// The echo test plugin.
     pub(crate) echotest: EchotestSettings,
     /// The VideoRoom plugin.
@@ -99,6 +103,7 @@ pub(crate) fn load(
     let folder = source.folder(&main, folder);
     let http = source.document(&folder, &HTTP);
     let websockets = source.document(&folder, &WEBSOCKETS);
+    let pfunix = source.optional_document(&folder, &PFUNIX);
     let echotest = source.document(&folder, &ECHOTEST);
     let videoroom = source.document(&folder, &VIDEOROOM);
     let handlers: Vec<_> =
@@ -109,6 +114,7 @@ pub(crate) fn load(
     let mut settings = Settings {
         http: http::read(&http, &janus.portunus, &mut problems),
         websockets: websockets::read(&websockets, &janus.portunus, &mut problems),
+        pfunix: pfunix::read(&pfunix, &janus.portunus, &mut problems),
         echotest: echotest::read(&echotest, echotest_on, &mut problems),
         videoroom: videoroom::read(&videoroom, videoroom_on, &mut problems),
         general: janus.general,
@@ -149,11 +155,14 @@ impl Settings {
                 (api.plain, api.secure) = (None, None);
             }
         }
+        if self.transports.has("libjanus_pfunix.so") {
+            (self.pfunix.api, self.pfunix.admin) = (None, None);
+        }
     }
 
     /// Somebody can reach the Admin API.
     pub(crate) fn admin_is_on(&self) -> bool {
-        self.http.admin.is_on() || self.websockets.admin.is_on()
+        self.http.admin.is_on() || self.websockets.admin.is_on() || self.pfunix.admin.is_some()
     }
 
     /// The secret of Janus' samples protects nothing: with it the Admin API stays on this machine.
@@ -194,8 +203,8 @@ impl Settings {
     }
 
     fn check_apis(&self, main: &Document, problems: &mut Vec<Problem>) {
-        if !self.http.api.is_on() && !self.websockets.api.is_on() {
-            let message = "no transport offers the Janus API: HTTP and WebSockets are both off";
+        if !self.http.api.is_on() && !self.websockets.api.is_on() && self.pfunix.api.is_none() {
+            let message = "no transport offers the Janus API: HTTP, WebSockets and Unix sockets are all off";
             problems.push(Problem::of(&main.file, Severity::Error, Kind::BadValue, message));
         }
         let stored_tokens = self.general.token_auth && self.general.token_auth_secret.is_none();

@@ -1,9 +1,10 @@
 //! The long poll: `GET BASE/SESSION`.
 
 use super::{Answer, Call, Dropped, HttpApi, Kind, empty, overloaded, path, redirect};
+use crate::mailbox::Kept;
 use crate::{Inbound, PollVerdict};
 use hyper::StatusCode;
-use portunus_api::{SessionId, Value, json};
+use portunus_api::{SessionId, Spelling, json};
 use tokio::sync::oneshot;
 
 impl HttpApi {
@@ -35,24 +36,24 @@ impl HttpApi {
         tokio::select! {
             delivery = self.shared.mailboxes.wait(session, max, self.shared.times().poll) => {
                 let Some(delivery) = delivery else { return Ok(empty(pulse, StatusCode::NOT_FOUND)) };
-                let text = self.format.write(&spelt(delivery.events(), max));
+                let text = spelt(delivery.events(), max, &self.format);
                 let kind = if delivery.events().is_empty() { Kind::sized(text) } else { Kind::events(text, delivery) };
                 Ok(self.json(kind, pulse))
             }
             // The process is about to end: the client is told to ask again.
-            () = self.shared.draining() => Ok(self.json(Kind::sized(self.format.write(&spelt(&[], max))), pulse)),
+            () = self.shared.draining() => Ok(self.json(Kind::sized(spelt(&[], max, &self.format)), pulse)),
         }
     }
 }
 
 /// One event as it is, or a list when the client asked for several, the keepalive too.
-fn spelt(events: &[Value], max: usize) -> Value {
-    let keepalive = || json!({ "janus": "keepalive" });
+fn spelt(events: &[Kept], max: usize, spelling: &Spelling) -> String {
+    let keepalive = || Kept::from(json!({ "janus": "keepalive" }));
     match events {
-        [] if max == 1 => keepalive(),
-        [] => Value::Array(vec![keepalive()]),
-        [event] if max == 1 => event.clone(),
-        events => Value::Array(events.to_vec()),
+        [] if max == 1 => keepalive().spell(spelling),
+        [] => Kept::spell_all(&[keepalive()], spelling),
+        [event] if max == 1 => event.spell(spelling),
+        events => Kept::spell_all(events, spelling),
     }
 }
 

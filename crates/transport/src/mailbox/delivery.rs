@@ -1,7 +1,8 @@
 //! Events in the hands of a long poll.
 
+use super::kept::Kept;
 use super::{Mailbox, Mailboxes};
-use portunus_api::{SessionId, Value};
+use portunus_api::SessionId;
 use std::sync::Arc;
 
 /// Events taken from a mailbox. They go back to its front unless [`Delivery::written`] says that they have left, so a
@@ -11,7 +12,7 @@ pub(crate) struct Delivery {
     mailboxes: Mailboxes,
     session: SessionId,
     mailbox: Arc<Mailbox>,
-    events: Vec<Value>,
+    events: Vec<Kept>,
 }
 
 impl Delivery {
@@ -19,12 +20,12 @@ impl Delivery {
         mailboxes: Mailboxes,
         session: SessionId,
         mailbox: Arc<Mailbox>,
-        events: Vec<Value>,
+        events: Vec<Kept>,
     ) -> Self {
         Self { mailboxes, session, mailbox, events }
     }
 
-    pub(crate) fn events(&self) -> &[Value] {
+    pub(crate) fn events(&self) -> &[Kept] {
         &self.events
     }
 

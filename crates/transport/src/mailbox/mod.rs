@@ -1,17 +1,19 @@
 //! Where events wait for their client: one mailbox a session.
 //!
-//! A session owned by HTTP keeps its events here until a long poll takes them; one owned by a WebSocket passes them on
+//! A session owned by HTTP keeps its events here until a long poll takes them; one owned by a connection passes them on
 //! to that connection's [`Outgoing`] queue. Events taken by a reader that went before writing them come back to the
 //! front ([`Delivery`]). What a lost connection left unsent waits for a claim.
 //!
 //! Locks: a mailbox's before an outgoing queue's, never the other way, and none is held across an await.
 
 mod delivery;
+mod kept;
 mod outgoing;
 mod queue;
 mod room;
 
 pub(crate) use delivery::Delivery;
+pub(crate) use kept::Kept;
 pub(crate) use outgoing::{Item, Next, Outgoing};
 
 use crate::{Client, Counters, Limits};
@@ -95,7 +97,7 @@ impl Mailboxes {
         if state.owner == owner {
             return;
         }
-        if let Client::Connection(old) = state.owner
+        if let Some(old) = state.owner.number()
             && let Some(old) = self.connection(old)
         {
             let unsent = old.withdraw(session);
@@ -115,7 +117,7 @@ impl Mailboxes {
             return;
         };
         let mut state = mailbox.lock();
-        let dropped = state.queue.push(event);
+        let dropped = state.queue.push(event.into());
         self.0.counters.events_dropped.add(dropped);
         self.0.flow(session, &mut state);
     }
@@ -137,7 +139,7 @@ impl Mailboxes {
 
     /// Ends a WebSocket connection after what is queued for it has been written. HTTP has nothing to close.
     pub fn close_client(&self, client: Client) {
-        if let Client::Connection(id) = client
+        if let Some(id) = client.number()
             && let Some(outgoing) = self.connection(id)
         {
             outgoing.finish();
@@ -161,7 +163,7 @@ impl Mailboxes {
                 continue;
             };
             let mut state = mailbox.lock();
-            self.0.put_back(&mut state, vec![item.value]);
+            self.0.put_back(&mut state, vec![item.message]);
             self.0.flow(session, &mut state);
         }
     }
@@ -209,7 +211,7 @@ impl Mailboxes {
         self.0.connections.get(&id).map(|c| c.value().clone())
     }
 
-    fn restore(&self, session: SessionId, mailbox: &Mailbox, events: Vec<Value>) {
+    fn restore(&self, session: SessionId, mailbox: &Mailbox, events: Vec<Kept>) {
         let mut state = mailbox.lock();
         self.0.put_back(&mut state, events);
         self.0.flow(session, &mut state);
@@ -219,10 +221,10 @@ impl Mailboxes {
 impl Shared {
     /// Moves events one step on: into the owner's connection, or by waking who polls.
     fn flow(&self, session: SessionId, state: &mut State) {
-        match state.owner {
-            Client::Http if !state.queue.is_empty() => state.wake(),
-            Client::Http => {}
-            Client::Connection(id) => {
+        match state.owner.number() {
+            None if !state.queue.is_empty() => state.wake(),
+            None => {}
+            Some(id) => {
                 let Some(outgoing) = self.connections.get(&id).map(|c| c.value().clone()) else { return };
                 while let Some(event) = state.queue.pop() {
                     if let Err(event) = outgoing.push(Some(session), event) {
@@ -235,7 +237,7 @@ impl Shared {
     }
 
     /// Events that were taken but never left, oldest first.
-    fn put_back(&self, state: &mut State, events: Vec<Value>) {
+    fn put_back(&self, state: &mut State, events: Vec<Kept>) {
         for event in events.into_iter().rev() {
             if state.open && state.queue.put_back(event) {
                 self.counters.events_restored.up();

@@ -1,7 +1,8 @@
 //! What one WebSocket still has to write: replies and events in the order in which they were given.
 
-use super::room::{Room, weight};
-use portunus_api::{SessionId, Value};
+use super::kept::Kept;
+use super::room::Room;
+use portunus_api::SessionId;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -10,8 +11,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) session: Option<SessionId>,
-    pub(crate) value: Value,
-    weight: usize,
+    pub(crate) message: Kept,
 }
 
 /// The queue; full means that the client does not read, and ends the connection.
@@ -65,20 +65,20 @@ impl Outgoing {
     ///
     /// # Errors
     /// The message itself, when the connection takes no more.
-    pub(crate) fn push(&self, session: Option<SessionId>, value: Value) -> Result<(), Value> {
+    pub(crate) fn push(&self, session: Option<SessionId>, message: Kept) -> Result<(), Kept> {
         let mut lane = self.lock();
         if lane.phase != Phase::Open {
-            return Err(value);
+            return Err(message);
         }
-        let weight = weight(&value);
-        if !self.room.fits(lane.items.len(), lane.bytes, weight) {
+        if !self.room.fits(lane.items.len(), lane.bytes, message.weight()) {
             lane.phase = Phase::Overflown;
             self.changed.notify_one();
-            return Err(value);
+            return Err(message);
         }
-        lane.bytes += weight;
-        self.room.take(weight);
-        lane.items.push_back(Item { session, value, weight });
+        let message = message.behind(lane.items.len(), lane.bytes);
+        lane.bytes += message.weight();
+        self.room.take(message.weight());
+        lane.items.push_back(Item { session, message });
         self.changed.notify_one();
         Ok(())
     }
@@ -126,15 +126,15 @@ impl Outgoing {
     }
 
     /// The events of one session that have not been handed out, oldest first.
-    pub(super) fn withdraw(&self, session: SessionId) -> Vec<Value> {
+    pub(super) fn withdraw(&self, session: SessionId) -> Vec<Kept> {
         let mut lane = self.lock();
         let (gone, kept): (VecDeque<_>, VecDeque<_>) =
             lane.items.drain(..).partition(|i| i.session == Some(session));
-        let withdrawn = gone.iter().map(|i| i.weight).sum();
+        let withdrawn = gone.iter().map(|i| i.message.weight()).sum();
         lane.bytes -= withdrawn;
         self.room.give_back(withdrawn);
         lane.items = kept;
-        gone.into_iter().map(|i| i.value).collect()
+        gone.into_iter().map(|i| i.message).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Lane> {
@@ -151,9 +151,10 @@ impl Lane {
         let mut bytes = 0;
         while batch.len() < BATCH_ITEMS && bytes < BATCH_BYTES {
             let Some(item) = self.items.pop_front() else { break };
-            self.bytes -= item.weight;
-            room.give_back(item.weight);
-            bytes += item.weight;
+            let weight = item.message.weight();
+            self.bytes -= weight;
+            room.give_back(weight);
+            bytes += weight;
             batch.push(item);
         }
         batch

@@ -1,14 +1,14 @@
 //! A bounded queue of events.
 
-use super::room::{Room, weight};
-use portunus_api::Value;
+use super::kept::Kept;
+use super::room::Room;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct Queue {
     room: Arc<Room>,
-    events: VecDeque<(usize, Value)>,
+    events: VecDeque<Kept>,
     bytes: usize,
 }
 
@@ -18,46 +18,48 @@ impl Queue {
     }
 
     /// Adds at the end; drops the oldest until it fits and says how many went. The newest always stays.
-    pub(super) fn push(&mut self, event: Value) -> u64 {
-        let weight = weight(&event);
+    pub(super) fn push(&mut self, event: Kept) -> u64 {
+        let weight = event.weight();
         let mut dropped = 0;
         while !self.room.fits(self.events.len(), self.bytes, weight) {
             self.pop();
             dropped += 1;
         }
-        self.hold(weight);
-        self.events.push_back((weight, event));
+        let event = event.behind(self.events.len(), self.bytes);
+        self.hold(event.weight());
+        self.events.push_back(event);
         dropped
     }
 
     /// Adds at the front unless the queue is full: what would be dropped first anyway is this very event.
-    pub(super) fn put_back(&mut self, event: Value) -> bool {
-        let weight = weight(&event);
+    pub(super) fn put_back(&mut self, event: Kept) -> bool {
+        let weight = event.weight();
         let fits = self.room.fits(self.events.len(), self.bytes, weight);
         if fits {
-            self.hold(weight);
-            self.events.push_front((weight, event));
+            let event = event.behind(self.events.len(), self.bytes);
+            self.hold(event.weight());
+            self.events.push_front(event);
         }
         fits
     }
 
-    pub(super) fn pop(&mut self) -> Option<Value> {
-        let (weight, event) = self.events.pop_front()?;
-        self.bytes -= weight;
-        self.room.give_back(weight);
+    pub(super) fn pop(&mut self) -> Option<Kept> {
+        let event = self.events.pop_front()?;
+        self.bytes -= event.weight();
+        self.room.give_back(event.weight());
         Some(event)
     }
 
     /// At most `max` events and about `bytes` bytes, but one at least if there is one.
-    pub(super) fn take(&mut self, max: usize, bytes: usize) -> Vec<Value> {
+    pub(super) fn take(&mut self, max: usize, bytes: usize) -> Vec<Kept> {
         let mut taken = Vec::new();
         let mut left = bytes;
         while taken.len() < max {
-            let Some((weight, _)) = self.events.front() else { break };
-            if *weight > left && !taken.is_empty() {
+            let Some(weight) = self.events.front().map(Kept::weight) else { break };
+            if weight > left && !taken.is_empty() {
                 break;
             }
-            left = left.saturating_sub(*weight);
+            left = left.saturating_sub(weight);
             taken.extend(self.pop());
         }
         taken

@@ -1,7 +1,6 @@
 //! How much may wait: in one queue, and in all of them together.
 
 use crate::Limits;
-use portunus_api::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a queue may hold when all together hold too much.
@@ -43,16 +42,5 @@ impl Room {
     #[cfg(test)]
     pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
-    }
-}
-
-/// About how many bytes `value` is when written: cheap, since every event is weighed on the control task.
-pub(super) fn weight(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) => 5,
-        Value::Number(_) => 16,
-        Value::String(s) => s.len() + 2,
-        Value::Array(a) => 2 + a.iter().map(|v| weight(v) + 1).sum::<usize>(),
-        Value::Object(o) => 2 + o.iter().map(|(k, v)| k.len() + 4 + weight(v)).sum::<usize>(),
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use portunus_api::json;
+use portunus_api::{JsonFormat, json};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -11,15 +11,20 @@ fn boxes(events: usize) -> Mailboxes {
     Mailboxes::new(Limits { queued_events: events, ..Limits::default() })
 }
 
+fn number(message: &Kept) -> u64 {
+    let text = message.spell(&JsonFormat::Indented.into());
+    serde_json::from_str::<Value>(&text).unwrap()["n"].as_u64().unwrap()
+}
+
 fn numbers(delivery: Delivery) -> Vec<u64> {
-    let numbers = delivery.events().iter().map(|e| e["n"].as_u64().unwrap()).collect();
+    let numbers = delivery.events().iter().map(number).collect();
     delivery.written();
     numbers
 }
 
 fn sent(batch: Next) -> Vec<u64> {
     match batch {
-        Next::Write(items) => items.iter().map(|i| i.value["n"].as_u64().unwrap()).collect(),
+        Next::Write(items) => items.iter().map(|i| number(&i.message)).collect(),
         _ => panic!("nothing to write"),
     }
 }
@@ -210,4 +215,25 @@ async fn an_answer_to_a_poll_is_of_a_bearable_size() {
         assert_eq!(numbers(boxes.wait(session(1), 99, LONG).await.unwrap()), [2 * n, 2 * n + 1]);
     }
     assert_eq!(numbers(boxes.wait(session(1), 99, LONG).await.unwrap()), [10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_others_is_kept_as_text() {
+    let boxes = boxes(100);
+    boxes.open(session(1), Client::Http);
+    for n in 0..6 {
+        boxes.deliver(session(1), json!({ "n": n }));
+    }
+    boxes.deliver(session(1), json!({ "n": 6, "pad": "x".repeat(20_000) }));
+    let delivery = boxes.wait(session(1), 9, LONG).await.unwrap();
+    let texts: Vec<_> = delivery.events().iter().map(Kept::is_text).collect();
+    assert_eq!(texts, [false, false, false, false, true, true, true]);
+    let (one, all) = (JsonFormat::Plain.into(), JsonFormat::Indented.into());
+    assert_eq!(delivery.events()[5].spell(&one), r#"{"n": 5}"#);
+    assert_eq!(
+        Kept::spell_all(&delivery.events()[3..5], &all),
+        JsonFormat::Indented.write(&json!([{ "n": 3 }, { "n": 4 }]))
+    );
+    drop(delivery);
+    assert_eq!(numbers(boxes.wait(session(1), 9, LONG).await.unwrap()), [0, 1, 2, 3, 4, 5, 6]);
 }

@@ -6,18 +6,16 @@
 
 use super::SocketApi;
 use crate::connection::Pulse;
+use crate::intake::{Handover, Intake, Place};
 use crate::mailbox::{Item, Next, Outgoing};
-use crate::{Client, Inbound, PingPong, Reply, Side, json};
+use crate::{Client, PingPong, Side, json};
 use futures_util::{SinkExt, StreamExt};
-use portunus_api::{ApiError, ErrorCode, Value, json};
-use std::collections::VecDeque;
+use portunus_api::{ApiError, ErrorCode, json};
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc::OwnedPermit;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -32,12 +30,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A connection and what it waits for.
 pub(super) struct Session<'a> {
     api: &'a SocketApi,
-    address: IpAddr,
     pulse: Arc<Pulse>,
     outgoing: Arc<Outgoing>,
-    in_flight: Arc<Semaphore>,
-    /// Requests that have been read but not handed to the core, in order.
-    requests: VecDeque<Value>,
+    intake: Intake,
     /// Messages taken from `outgoing` whose writing is not finished.
     in_hand: Vec<Item>,
     heard: Instant,
@@ -52,24 +47,13 @@ enum End {
     Farewell(CloseCode, &'static str),
 }
 
-type Place = (OwnedSemaphorePermit, OwnedPermit<Inbound>);
-type Handover = Pin<Box<dyn Future<Output = Option<Place>> + Send>>;
-
 impl<'a> Session<'a> {
     pub(super) fn new(api: &'a SocketApi, address: IpAddr, pulse: Arc<Pulse>) -> Self {
         let outgoing = api.shared.mailboxes.connect();
         api.shared.observer().websocket_opened(outgoing.id(), api.side == Side::Admin, address);
-        Self {
-            api,
-            address,
-            pulse,
-            outgoing,
-            in_flight: Arc::new(Semaphore::new(api.shared.limits().requests_in_flight.max(1))),
-            requests: VecDeque::new(),
-            in_hand: Vec::new(),
-            heard: Instant::now(),
-            pinged: false,
-        }
+        let client = Client::Connection(outgoing.id());
+        let intake = Intake::new(api.shared.clone(), client, api.side, address, outgoing.clone());
+        Self { api, pulse, outgoing, intake, in_hand: Vec::new(), heard: Instant::now(), pinged: false }
     }
 
     pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(mut self, stream: T) {
@@ -100,8 +84,8 @@ impl<'a> Session<'a> {
         let mut handover: Option<Handover> = None;
         let mut draining = pin!(api.shared.draining());
         loop {
-            if handover.is_none() && !self.requests.is_empty() {
-                handover = Some(self.handover());
+            if handover.is_none() && !self.intake.is_empty() {
+                handover = Some(self.intake.handover());
             }
             let alarm = self.alarm();
             let done = tokio::select! {
@@ -131,36 +115,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Waits for the right to have one more request in flight, then for room at the core.
-    fn handover(&self) -> Handover {
-        let in_flight = self.in_flight.clone();
-        let inbound = self.api.shared.inbound.clone();
-        let patience = self.api.shared.times().reply;
-        Box::pin(async move {
-            let permit = in_flight.acquire_owned().await.ok()?;
-            let room = timeout(patience, inbound.reserve_owned()).await.ok()?.ok()?;
-            Some((permit, room))
-        })
-    }
-
     fn hand_over(&mut self, place: Option<Place>) -> Option<End> {
-        let Some((permit, room)) = place else {
+        let Some(place) = place else {
             self.api.shared.counters().overloaded.up();
             return Some(End::Farewell(CloseCode::Again, "overloaded"));
         };
-        if let Some(body) = self.requests.pop_front() {
-            if self.requests.is_empty() {
+        if self.intake.hand_over(place) {
+            self.api.shared.counters().websocket_requests.up();
+            if self.intake.is_empty() {
                 self.pulse.on_consumed(usize::MAX);
             }
-            self.api.shared.counters().websocket_requests.up();
-            room.send(Inbound::Request {
-                client: Client::Connection(self.outgoing.id()),
-                side: self.api.side,
-                address: self.address,
-                origin: self.outgoing.id(),
-                body,
-                reply: Reply::queued(self.outgoing.clone(), permit),
-            });
         }
         None
     }
@@ -202,8 +166,8 @@ impl<'a> Session<'a> {
             if bytes.is_empty() { json::parse(bytes).map(|v| vec![v]) } else { json::parse_all(bytes) };
         match parsed {
             Ok(values) => {
-                self.requests.extend(values);
-                if self.requests.is_empty() {
+                self.intake.extend(values);
+                if self.intake.is_empty() {
                     self.pulse.on_consumed(usize::MAX);
                 }
             }
@@ -216,7 +180,7 @@ impl<'a> Session<'a> {
                 );
                 let error = ApiError::new(ErrorCode::InvalidJson, reason).to_value();
                 // A queue without room ends the connection anyway.
-                let _ = self.outgoing.push(None, json!({ "janus": "error", "error": error }));
+                let _ = self.outgoing.push(None, json!({ "janus": "error", "error": error }).into());
             }
         }
     }
@@ -225,7 +189,7 @@ impl<'a> Session<'a> {
         &mut self,
         socket: &mut WebSocketStream<T>,
     ) -> Option<End> {
-        let texts: Vec<_> = self.in_hand.iter().map(|i| self.api.format.write(&i.value)).collect();
+        let texts: Vec<_> = self.in_hand.iter().map(|i| i.message.spell(&self.api.format)).collect();
         let written = tokio::select! {
             written = timeout(self.api.shared.times().write, async {
                 for text in texts {
@@ -293,14 +257,5 @@ impl Drop for Session<'_> {
         let in_hand = std::mem::take(&mut self.in_hand);
         self.api.shared.mailboxes.disconnect(&self.outgoing, in_hand);
         self.api.shared.observer().websocket_closed(self.outgoing.id());
-        let client = Client::Connection(self.outgoing.id());
-        let inbound = self.api.shared.inbound.clone();
-        // A connection may end in the middle of anything; the core hears of it in any case.
-        if let Err(full) = inbound.try_send(Inbound::Gone { client })
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let gone = full.into_inner();
-            runtime.spawn(async move { drop(inbound.send(gone).await) });
-        }
     }
 }

@@ -19,6 +19,7 @@ mod request_smuggling;
 mod secure_listeners;
 mod shutdown;
 mod slow_readers;
+mod unix_packets;
 mod unix_sockets;
 mod websocket_handshake;
 mod websocket_lifetime;

@@ -9,7 +9,7 @@ fn enabled_modules_that_are_not_built_are_told() {
         .file("janus.eventhandler.otherevh.jcfg", "general: { enabled = false }")
         .file("janus.eventhandler.nanomsgevh.jcfg", "general: { enabled = \"yes\" }")
         .file("janus.transport.nanomsg.jcfg", "general: { enabled = true }")
-        .file("janus.transport.pfunix.jcfg", "general: { enabled = false } admin: { admin_enabled = true }")
+        .file("janus.transport.rabbitmq.jcfg", "general: { enabled = false } admin: { admin_enabled = true }")
         .file("janus.transport.mqtt.jcfg", "general: { enabled = false; certfile = /etc/x.pem }")
         .file("janus.logger.jsonlog.jcfg", "general: { enabled = true }")
         .file("janus.eventhandler.rabbitmqevh.jcfg.bak", "general: { enabled = true }")
@@ -21,13 +21,13 @@ fn enabled_modules_that_are_not_built_are_told() {
         "janus.eventhandler.rabbitmqevh.jcfg",
         "janus.logger.jsonlog.jcfg",
         "janus.transport.nanomsg.jcfg",
-        "janus.transport.pfunix.jcfg",
+        "janus.transport.rabbitmq.jcfg",
     ];
     assert_eq!(told, wanted, "{warnings:?}");
     let quiet = start.janus(
         "events: { disable = \"libjanus_nanomsgevh.so, libjanus_rabbitmqevh.so\" }
          loggers: { disable = \"libjanus_jsonlog.so\" }
-         transports: { disable = \"libjanus_nanomsg.so,libjanus_pfunix.so\" }",
+         transports: { disable = \"libjanus_nanomsg.so,libjanus_rabbitmq.so\" }",
     );
     assert_eq!(quiet.good().1, Vec::<String>::new());
 }

@@ -262,7 +262,9 @@ fn a_gateway_that_nobody_can_use_is_refused() {
     let off = Start::default().janus("transports: { disable = \"libjanus_http.so,libjanus_websockets.so\" }");
     assert_eq!(
         off.bad(),
-        ["janus.jcfg: error: no transport offers the Janus API: HTTP and WebSockets are both off"]
+        [
+            "janus.jcfg: error: no transport offers the Janus API: HTTP, WebSockets and Unix sockets are all off"
+        ]
     );
     let start = Start::default().janus("transports: { disable = [ \"libjanus_websockets.so\" ] } plugins: { disable = \"libjanus_echotest.so\" }");
     let settings = start.settings();
@@ -283,4 +285,25 @@ fn secrets_stay_out_of_debug_output() {
     let (settings, problems) = start.load().expect("loads");
     assert_eq!(settings.general.api_secret.as_ref().map(Secret::expose), Some("hunter2"));
     assert!(!format!("{settings:?} {problems:?}").contains("hunter2"));
+}
+
+#[test]
+fn unix_sockets_have_a_path_and_a_kind_each() {
+    let start = |text: &str| Start::default().file("janus.transport.pfunix.jcfg", text);
+    let off = start("general: { enabled = false; path = \"/run/a\" }").settings().pfunix;
+    assert_eq!((off.api, off.admin), (None, None));
+    let text = "general: { enabled = true; path = \"/run/a\"; json = \"plain\"; events = false }
+                admin: { admin_enabled = true; admin_path = \"/run/b\"; admin_type = \"SOCK_DGRAM\" }";
+    let on = start(text).janus("general: { admin_secret = \"x\" }").settings().pfunix;
+    let socket = |path: &str, datagrams| Some(UnixSocket { path: path.into(), datagrams });
+    assert_eq!((on.api, on.admin), (socket("/run/a", false), socket("/run/b", true)));
+    assert_eq!((on.json, on.events), (JsonFormat::Plain, false));
+    let alone = "transports: { disable = \"libjanus_http.so,libjanus_websockets.so\" }";
+    assert!(start(text).janus(alone).settings().pfunix.api.is_some(), "one transport is enough");
+    let none = "transports: { disable = \"libjanus_pfunix.so\" }";
+    assert_eq!(start(text).janus(none).settings().pfunix.api, None);
+    let pathless = start("general: { enabled = true }").bad();
+    assert_eq!(pathless, ["janus.transport.pfunix.jcfg:1: error: `general.enabled` needs `path`"]);
+    let odd = start("general: { enabled = true; path = \"a\"; type = \"SOCK_STREAM\" }").bad();
+    assert!(odd[0].contains("`general.type`"), "{odd:?}");
 }
