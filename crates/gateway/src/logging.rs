@@ -1,6 +1,6 @@
 //! Where log lines go and how they look.
 //!
-//! `PORTUNUS_LOG_FORMAT=json` makes each line a JSON object, for machines that read it. More is told of handles an operator
+//! `portunus.log_format = "json"` makes each line a JSON object, for machines that read it. More is told of handles an operator
 //! has named. A kind of line that comes too often is left out for the rest of the second, and counted.
 
 mod gate;
@@ -43,8 +43,7 @@ pub(crate) struct LogControl {
 ///
 /// # Errors
 /// The log file cannot be opened.
-pub(crate) fn start(log: &Log) -> anyhow::Result<LogControl> {
-    let json = std::env::var("PORTUNUS_LOG_FORMAT").is_ok_and(|f| f.eq_ignore_ascii_case("json"));
+pub(crate) fn start(log: &Log, json: bool) -> anyhow::Result<LogControl> {
     let file = match &log.to_file {
         Some(path) => Some(open(path)?),
         None => None,

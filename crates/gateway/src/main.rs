@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return announce::refuse(&problems),
     };
-    let outcome = logging::start(&settings.general.log).and_then(|log| {
+    let outcome = logging::start(&settings.general.log, settings.portunus.log_json).and_then(|log| {
         announce::log(&problems);
         monitor::started();
         run(flags, settings, log)

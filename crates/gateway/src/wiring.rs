@@ -128,7 +128,7 @@ pub(crate) fn certificate(settings: &settings::Certificates) -> anyhow::Result<C
         std::fs::read(path)
             .with_context(|| format!("cannot read the DTLS certificate or key {}", path.display()))
     };
-    let password = settings.password.as_ref().map(settings::Secret::expose);
+    let password = files.password.as_ref().map(settings::Secret::expose);
     let certificate = Certificate::load(&read(&files.pem)?, &read(&files.key)?, password)
         .with_context(|| format!("cannot use the DTLS certificate {}", files.pem.display()))?;
     if certificate.is_expired(now) {
@@ -467,7 +467,8 @@ fn cors(cors: &settings::Cors) -> transport::Cors {
 }
 
 fn tls_files(files: &CertificateFiles) -> transport::CertificateFiles {
-    transport::CertificateFiles { certificate: files.pem.clone(), key: files.key.clone() }
+    let password = files.password.as_ref().map(|password| password.expose().into());
+    transport::CertificateFiles { certificate: files.pem.clone(), key: files.key.clone(), password }
 }
 
 fn demos(settings: &Settings) -> Vec<transport::Demo> {

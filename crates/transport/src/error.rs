@@ -38,13 +38,19 @@ pub enum Error {
         /// In words.
         reason: String,
     },
-    /// A private key under a password.
+    /// A private key under a password that is not told.
+    #[error("the key in {path} is encrypted: it needs `cert_pwd`", path = path.display())]
+    PasswordMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A private key in an encrypted form that is no longer read.
     #[error(
-        "the key in {path} is encrypted with a password, which is not supported: decrypt it with \
-         `openssl pkey -in {path} -out <new file>`",
+        "the key in {path} is encrypted in a form that is out of use: convert it with \
+         `openssl pkcs8 -topk8 -in {path} -out <new file>`",
         path = path.display()
     )]
-    KeyWithPassword {
+    OutdatedEncryption {
         /// The file.
         path: PathBuf,
     },

@@ -43,6 +43,6 @@ pub use observer::Observer;
 pub use queries::Queries;
 pub use seam::{Client, Inbound, PollVerdict, Reply, Side};
 pub use settings::{
-    CertificateFiles, Cors, Demo, HttpSettings, Limits, PacketSettings, PingPong, Settings, Times,
+    CertificateFiles, Cors, Demo, HttpSettings, Limits, PacketSettings, Password, PingPong, Settings, Times,
     WebSocketSettings,
 };

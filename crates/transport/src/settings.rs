@@ -1,6 +1,7 @@
 //! Everything that can be set, as plain data with Janus' defaults.
 
 use crate::{Observer, Spelling};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -148,8 +149,32 @@ pub struct Cors {
 pub struct CertificateFiles {
     /// The certificate, followed by its intermediates.
     pub certificate: PathBuf,
-    /// The private key (PKCS#8, PKCS#1 or SEC1). A key under a password is refused.
+    /// The private key (PKCS#8, PKCS#1 or SEC1).
     pub key: PathBuf,
+    /// What a PKCS#8 key is encrypted with. Older encrypted forms are refused.
+    pub password: Option<Password>,
+}
+
+/// The password of a key; its debug output does not tell it.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Password {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
 }
 
 /// When an idle WebSocket is pinged and when it is given up.

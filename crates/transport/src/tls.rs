@@ -64,13 +64,16 @@ fn read(files: &CertificateFiles) -> Result<CertifiedKey, Error> {
     let pem = bytes(&files.key)?;
     let text = String::from_utf8_lossy(&pem);
     // PKCS#8 says so in its label, the older forms in a header.
-    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(Error::KeyWithPassword { path: files.key.clone() });
+    if text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(Error::OutdatedEncryption { path: files.key.clone() });
     }
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| match e {
-        rustls::pki_types::pem::Error::NoItemsFound => unusable(&files.key, "it holds no private key"),
-        e => unusable(&files.key, e),
-    })?;
+    let key = match text.find(ENCRYPTED_BEGIN) {
+        Some(start) => decrypt(text.get(start..).unwrap_or_default(), files)?,
+        None => PrivateKeyDer::from_pem_slice(&pem).map_err(|e| match e {
+            rustls::pki_types::pem::Error::NoItemsFound => unusable(&files.key, "it holds no private key"),
+            e => unusable(&files.key, e),
+        })?,
+    };
     let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|e| unusable(&files.key, e))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
@@ -78,6 +81,26 @@ fn read(files: &CertificateFiles) -> Result<CertifiedKey, Error> {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
         Err(e) => Err(unusable(&files.key, format!("it does not belong to the certificate ({e})"))),
     }
+}
+
+const ENCRYPTED_BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+const ENCRYPTED_END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+
+/// An encrypted PKCS#8 key; `text` begins with it.
+fn decrypt(text: &str, files: &CertificateFiles) -> Result<PrivateKeyDer<'static>, Error> {
+    let path = &files.key;
+    let Some(password) = &files.password else { return Err(Error::PasswordMissing { path: path.clone() }) };
+    let end = text.find(ENCRYPTED_END).ok_or_else(|| unusable(path, "unterminated PEM block"))?;
+    let block = text.get(..end + ENCRYPTED_END.len()).unwrap_or_default();
+    // Some editors leave carriage returns or blanks at line ends, which the strict reader refuses.
+    let tidy: String = block.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
+    let (_, document) = pkcs8::SecretDocument::from_pem(&tidy).map_err(|e| unusable(path, e))?;
+    let encrypted =
+        pkcs8::EncryptedPrivateKeyInfo::try_from(document.as_bytes()).map_err(|e| unusable(path, e))?;
+    let plain = encrypted
+        .decrypt(password.expose())
+        .map_err(|_| unusable(path, "wrong password, or an unsupported scheme of encryption"))?;
+    Ok(PrivateKeyDer::Pkcs8(plain.as_bytes().to_vec().into()))
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Error> {

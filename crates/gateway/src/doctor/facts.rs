@@ -149,13 +149,13 @@ fn state(bound: std::io::Result<()>) -> PortState {
 
 fn certificates(settings: &Settings) -> Vec<Shown> {
     let all = [
-        ("DTLS", &settings.certificates.files, settings.certificates.password.as_ref()),
-        ("HTTPS", &settings.http.certificate, None),
-        ("WSS", &settings.websockets.certificate, None),
+        ("DTLS", &settings.certificates.files),
+        ("HTTPS", &settings.http.certificate),
+        ("WSS", &settings.websockets.certificate),
     ];
-    let one = |(what, files, password): (&'static str, &Option<CertificateFiles>, Option<&Secret>)| {
+    let one = |(what, files): (&'static str, &Option<CertificateFiles>)| {
         let files = files.as_ref()?;
-        let state = match validity(&files.pem, &files.key, password.map(Secret::expose)) {
+        let state = match validity(&files.pem, &files.key, files.password.as_ref().map(Secret::expose)) {
             Ok(until) => Validity::Until(until),
             Err(why) => Validity::Broken(why),
         };

@@ -126,8 +126,6 @@ pub(crate) enum RotateSignal {
 pub(crate) struct Certificates {
     /// Certificate and key; generated if absent.
     pub(crate) files: Option<CertificateFiles>,
-    /// Pass phrase of the key.
-    pub(crate) password: Option<Secret>,
     /// Generate an RSA key, not an ECDSA one.
     pub(crate) rsa_private_key: bool,
     /// Peers may show self-signed certificates, as browsers do.
@@ -143,11 +141,15 @@ pub(crate) struct CertificateFiles {
     pub(crate) pem: PathBuf,
     /// Its key; the same file if no other was named.
     pub(crate) key: PathBuf,
+    /// Its pass phrase.
+    pub(crate) password: Option<Secret>,
 }
 
 /// Section `portunus`, which is ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Portunus {
+    /// Each line of the log is a JSON object.
+    pub(crate) log_json: bool,
     /// Worker `i` uses UDP port `udp_port + i`; 0 = any free ports.
     pub(crate) udp_port: u16,
     /// All workers share `udp_port`.
@@ -337,16 +339,16 @@ fn read_certificates(reader: &Reader<'_>) -> Certificates {
     let mut s = JANUS.open(reader, "certificates");
     Certificates {
         files: certificate_files(&mut s),
-        password: values::secret(&mut s, "cert_pwd"),
         rsa_private_key: s.get_bool("rsa_private_key", false),
         dtls_accept_selfsigned: s.get_bool("dtls_accept_selfsigned", true),
         dtls_ciphers: s.get_filled("dtls_ciphers"),
     }
 }
 
-/// `cert_pem` and `cert_key`, as in all files.
+/// `cert_pem`, `cert_key` and `cert_pwd`, as in all files.
 pub(super) fn certificate_files(s: &mut Section<'_>) -> Option<CertificateFiles> {
     let key = s.get_path("cert_key");
+    let password = values::secret(s, "cert_pwd");
     let Some(pem) = s.get_path("cert_pem") else {
         if key.is_some() {
             s.report(
@@ -358,7 +360,7 @@ pub(super) fn certificate_files(s: &mut Section<'_>) -> Option<CertificateFiles>
         }
         return None;
     };
-    Some(CertificateFiles { key: key.unwrap_or_else(|| pem.clone()), pem })
+    Some(CertificateFiles { key: key.unwrap_or_else(|| pem.clone()), pem, password })
 }
 
 fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
@@ -380,6 +382,7 @@ fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
     let metrics_ip = s.get_with("metrics_ip", values::ip).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let roles = [("active", DtlsRole::Active), ("passive", DtlsRole::Passive)];
     Portunus {
+        log_json: s.get_enum("log_format", &[("text", false), ("json", true)], false),
         udp_port,
         single_port,
         workers,

@@ -48,7 +48,6 @@ const fn silent(section: &'static str, name: &'static str) -> Key {
 
 const TURN: &str = "relay candidates of the server's own";
 const RECORDINGS: &str = "nothing is recorded";
-const KEY_PASSWORD: &str = "keys under a pass phrase; take it off with `openssl pkey`";
 const TLS_CIPHERS: &str = "the TLS cipher suites are the library's modern ones";
 const MQTT_TLS: &str = "MQTT over TLS";
 const LAST_WILL: &str = "the broker is left `disconnect_status` as last will";
@@ -193,6 +192,7 @@ const JANUS_KEYS: &[Key] = &[
     used("portunus", "metrics_port"),
     used("portunus", "metrics_ip"),
     used("portunus", "drain_timeout_s"),
+    used("portunus", "log_format"),
     used("portunus", "captures_folder"),
 ];
 
@@ -229,7 +229,7 @@ const HTTP_KEYS: &[Key] = &[
     used("cors", "enforce_cors"),
     used("certificates", "cert_pem"),
     used("certificates", "cert_key"),
-    later("certificates", "cert_pwd", "", KEY_PASSWORD),
+    used("certificates", "cert_pwd"),
     no_effect("certificates", "ciphers", "", TLS_CIPHERS),
 ];
 
@@ -269,7 +269,7 @@ const WEBSOCKETS_KEYS: &[Key] = &[
     used("cors", "enforce_cors"),
     used("certificates", "cert_pem"),
     used("certificates", "cert_key"),
-    later("certificates", "cert_pwd", "", KEY_PASSWORD),
+    used("certificates", "cert_pwd"),
     no_effect("certificates", "ciphers", "", TLS_CIPHERS),
 ];
 

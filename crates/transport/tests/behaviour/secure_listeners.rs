@@ -25,7 +25,8 @@ impl Folder {
     /// A new self-signed certificate in this folder.
     fn certify(&self) -> (CertificateFiles, CertificateDer<'static>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let files = CertificateFiles { certificate: self.0.join("c.pem"), key: self.0.join("k.pem") };
+        let files =
+            CertificateFiles { certificate: self.0.join("c.pem"), key: self.0.join("k.pem"), password: None };
         std::fs::write(&files.certificate, made.cert.pem()).unwrap();
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
         (files, made.cert.der().clone())
@@ -166,18 +167,37 @@ async fn keys_and_certificates_that_cannot_be_used_are_named() {
     for (files, words) in [
         (None, "no certificate and key are set"),
         (key(Path::new("/nonexistent")), "No such file"),
-        (key(&write("encrypted.pem", encrypted)), "encrypted with a password"),
-        (key(&write("legacy.pem", legacy)), "encrypted with a password"),
+        (key(&write("encrypted.pem", encrypted)), "it needs `cert_pwd`"),
+        (key(&write("legacy.pem", legacy)), "openssl pkcs8 -topk8"),
         (key(&good.certificate), "it holds no private key"),
         (key(&write("other.pem", &other)), "it does not belong to the certificate"),
-        (
-            Some(CertificateFiles { certificate: good.key.clone(), key: good.key.clone() }),
-            "it holds no certificate",
-        ),
+        (Some(CertificateFiles { certificate: good.key.clone(), ..good.clone() }), "it holds no certificate"),
     ] {
         let text = problem(files).await;
         assert!(text.contains(words), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_key_under_a_password_is_opened_with_it() {
+    let folder = Folder::new("password");
+    let (good, der) = folder.certify();
+    let key = rcgen::KeyPair::from_pem(&std::fs::read_to_string(&good.key).unwrap()).unwrap().serialize_der();
+    let parameters =
+        pkcs8::pkcs5::pbes2::Parameters::pbkdf2_sha256_aes256cbc(2048, &[7; 16], &[9; 16]).unwrap();
+    let info = pkcs8::PrivateKeyInfo::try_from(key.as_slice()).unwrap();
+    let encrypted = info.encrypt_with_params(parameters, "secret").unwrap();
+    let pem = encrypted.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::CRLF).unwrap();
+    std::fs::write(&good.key, format!("notes\n{}", pem.replace("\r\n", " \r\n"))).unwrap();
+    let with = |password: &str| Some(CertificateFiles { password: Some(password.into()), ..good.clone() });
+    let text = problem(with("wrong")).await;
+    assert!(
+        text.contains("wrong password") && !format!("{:?}", with("hunter2")).contains("hunter2"),
+        "{text}"
+    );
+    let server = secure(|_| {}, &with("secret").unwrap()).await;
+    let mut https = Http::over(connect(&server, Protocol::Http, &der).await.unwrap());
+    assert_eq!(https.get("/janus/info").await.unwrap().status, 200);
 }
 
 #[tokio::test]

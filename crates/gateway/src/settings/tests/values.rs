@@ -74,7 +74,7 @@ fn listeners_certificates_and_lists_are_typed() {
     assert_eq!(http.admin.plain.as_ref().and_then(|l| l.ip), Some(IpAddr::from([192, 0, 2, 1])));
     assert_eq!((http.admin.base_path.as_str(), http.connections), ("/boss", 5));
     assert_eq!(http.cors, Cors { allow_origin: Some("https://x.example".into()), enforce: true });
-    let files = CertificateFiles { pem: "/c.pem".into(), key: "/c.pem".into() };
+    let files = CertificateFiles { pem: "/c.pem".into(), key: "/c.pem".into(), password: None };
     assert_eq!(http.certificate, Some(files));
     let websockets = &settings.websockets;
     assert_eq!(websockets.api.secure.as_ref().map(|l| l.port), Some(1));
