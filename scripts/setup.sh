@@ -29,6 +29,8 @@ if [ "$purpose" = test ]; then
   has janus || wanted+=(janus)
   has ip || wanted+=(iproute2)
   has python3 || wanted+=(python3)
+  has janus-pp-rec || wanted+=(janus-tools)
+  has ffprobe || wanted+=(ffmpeg)
   [ -d /usr/share/janus/demos ] || wanted+=(janus-demos)
 fi
 

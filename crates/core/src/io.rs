@@ -3,7 +3,8 @@
 use crate::{Reload, Tuning};
 use portunus_api::{HandleId, Object, SessionId, Value};
 use portunus_plugin::media::{MediaCommand, MediaEvent};
-use portunus_plugin::{Outcome, Task, Ticket};
+use portunus_plugin::recording::Recording;
+use portunus_plugin::{Outcome, RouteEnd, Task, Ticket};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -135,6 +136,18 @@ pub enum Output {
     /// An operator wants the process to end when the last handle is gone, or when the time is over; `None`: the time that is
     /// set for it.
     Drain(Option<Duration>),
+    /// Record a medium; [`MediaEvent::Recording`](portunus_plugin::MediaEvent::Recording) tells what becomes of it.
+    Record {
+        /// The medium.
+        source: RouteEnd,
+        /// Where, and what it is.
+        recording: Box<Recording>,
+    },
+    /// End the recording of a medium, if there is one.
+    EndRecording {
+        /// The medium.
+        source: RouteEnd,
+    },
     /// A capture ends.
     StopCapture {
         /// Of which handle.

@@ -76,6 +76,12 @@ impl Core {
             Effect::WatchAudio { source, watch } => {
                 self.media_command(MediaCommand::WatchAudio { source, watch });
             }
+            Effect::Record { source, recording } => {
+                if self.is_of(source.handle, plugin) {
+                    self.outputs.push_back(Output::Record { source, recording });
+                }
+            }
+            Effect::EndRecording { source } => self.outputs.push_back(Output::EndRecording { source }),
             Effect::Task { ticket, task } => self.begin_task(plugin, ticket, task),
             Effect::Data { handle, message } => {
                 self.media_command(MediaCommand::Data { handle, message });

@@ -12,7 +12,9 @@ use crate::wiring;
 use portunus_core::{Client, Core, Input, Notice, Output, PollVerdict, Question, Reload};
 use portunus_media::{Certificate, Engine, WorkerStatus};
 use portunus_plugin::media::MediaCommand;
-use portunus_plugin::{HandleId, MediaEvent, Object, Value, json};
+use portunus_plugin::recording::Recording;
+use portunus_plugin::{HandleId, MediaEvent, Object, RouteEnd, Value, json};
+use portunus_recorder::Recorder;
 use portunus_telemetry::events::{Event, EventType, Handlers};
 use portunus_transport::{Inbound, Mailboxes, Queries, Reply, Side};
 use slab::Slab;
@@ -67,7 +69,7 @@ pub(crate) fn spawn(
     engine: Engine,
     (mailboxes, queries, handlers): (Mailboxes, Queries, Handlers),
     (store, done): (Store, mpsc::Receiver<Done>),
-    (log, captures): (LogControl, Captures),
+    (log, captures, recorder): (LogControl, Captures, Recorder),
     (asked, heard): (mpsc::Receiver<Inbound>, mpsc::Receiver<(HandleId, MediaEvent)>),
 ) -> Control {
     let (orders, ordered) = mpsc::channel(16);
@@ -87,6 +89,7 @@ pub(crate) fn spawn(
         questions,
         log,
         captures,
+        recorder,
         opened: open,
         slow,
         drain,
@@ -153,6 +156,7 @@ struct Owner {
     questions: Questions,
     log: LogControl,
     captures: Captures,
+    recorder: Recorder,
     opened: mpsc::Sender<Opening>,
     /// Places for answers that are held back.
     slow: Arc<Semaphore>,
@@ -239,6 +243,9 @@ impl Owner {
         }
         drop(heard);
         self.store.finish(crate::DRAIN).await;
+        let recorder = self.recorder;
+        // What waits for the disk is written.
+        let _ = tokio::task::spawn_blocking(move || recorder.finish(crate::DRAIN)).await;
         self.engine
     }
 
@@ -348,6 +355,8 @@ impl Owner {
                     self.engine.send(MediaCommand::Capture { handle, tap: None });
                 }
             }
+            Output::Record { source, recording } => self.record(source, Some(*recording)),
+            Output::EndRecording { source } => self.record(source, None),
             Output::Drain(timeout) => drop(self.drain.try_send(timeout)),
             Output::LogLine { level, line } => logging::custom(level, &line),
             Output::PollVerdict { key, verdict } => {
@@ -364,6 +373,9 @@ impl Owner {
                 // A peer that is made while its handle is captured is captured from its beginning.
                 let begins = matches!(command, MediaCommand::Negotiate(_));
                 let handle = command.handle();
+                if matches!(command, MediaCommand::Forget { .. }) {
+                    self.recorder.end_all(handle);
+                }
                 self.engine.send(command);
                 if let Some(tap) = self.captures.tap(handle).filter(|_| begins) {
                     self.engine.send(MediaCommand::Capture { handle, tap: Some(tap) });
@@ -372,6 +384,18 @@ impl Owner {
             Output::Task { plugin, ticket, task } => self.store.begin(plugin, ticket, task),
             Output::Notify(notice) => self.handlers.tell(event_of(*notice)),
         }
+    }
+
+    /// Begins a recording of a medium, or ends it.
+    fn record(&mut self, source: RouteEnd, recording: Option<Recording>) {
+        let tape = match recording {
+            Some(recording) => self.recorder.begin(source.clone(), recording),
+            None => {
+                self.recorder.end(&source);
+                None
+            }
+        };
+        self.engine.send(MediaCommand::Record { source, tape });
     }
 
     /// Has the file of a capture opened, where it may take its time.

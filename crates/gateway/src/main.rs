@@ -27,6 +27,9 @@ use crate::signals::{Asked, Signals};
 use anyhow::Context;
 use portunus_core::Core;
 use portunus_plugin::json;
+use portunus_plugin::recording::RecordingNews;
+use portunus_plugin::{HandleId, MediaEvent, RouteEnd};
+use portunus_recorder::Recorder;
 use portunus_telemetry::events::{Event, EventType, Handlers};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -77,11 +80,25 @@ fn run(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Starts what writes recordings; `events` is told what becomes of them.
+fn start_recorder(
+    settings: &Settings,
+    events: mpsc::Sender<(HandleId, MediaEvent)>,
+) -> anyhow::Result<Recorder> {
+    let tell = move |source: RouteEnd, news: RecordingNews| {
+        // The control task is far behind or gone: the log has said it as well.
+        let _ = events.try_send((source.handle, MediaEvent::Recording { mid: source.mid, news }));
+    };
+    Recorder::start(wiring::recorder(settings), Arc::new(tell)).context("cannot start to record")
+}
+
 /// From the first port to the last signal.
 async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::catch(settings.general.log.rotate_signal)?;
     let handlers = Handlers::start(settings.handlers.clone(), &settings.general.server_name);
     let (media_events, heard) = mpsc::channel(control::MEDIA_EVENTS);
+    let recorder = start_recorder(&settings, media_events.clone())?;
+    let recordings = recorder.counters().clone();
     let engine = wiring::start_engine(&settings, media_events).context("cannot start the media engine")?;
     let core = Core::new(
         wiring::core(&settings, &engine),
@@ -100,7 +117,7 @@ async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Res
     let workers = engine.statuses();
     let own = (mailboxes.clone(), queries, handlers.clone());
     let captures = Captures::new(settings.portunus.captures_folder.clone());
-    let mut control = control::spawn(core, engine, own, store, (log, captures), (asked, heard));
+    let mut control = control::spawn(core, engine, own, store, (log, captures, recorder), (asked, heard));
     let transports = mailboxes.counters().clone();
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
     let reloads = Arc::new(Reloads::default());
@@ -108,6 +125,7 @@ async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Res
         census: control.census(),
         workers,
         transports,
+        recordings,
         handlers: handlers.clone(),
         reloads: reloads.clone(),
         missing: running.problems().len(),

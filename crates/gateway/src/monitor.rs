@@ -42,6 +42,7 @@ pub(crate) struct Watch {
     pub(crate) census: watch::Receiver<Census>,
     pub(crate) workers: Statuses,
     pub(crate) transports: Arc<portunus_transport::Counters>,
+    pub(crate) recordings: Arc<portunus_recorder::Counters>,
     pub(crate) handlers: Handlers,
     pub(crate) reloads: Arc<Reloads>,
     /// Listeners that were wanted and could not be opened.
@@ -58,6 +59,7 @@ impl Monitor for Watch {
         self.workers(&mut page);
         media(&mut page, &self.workers.get());
         self.transports(&mut page);
+        self.recordings(&mut page);
         self.event_handlers(&mut page);
         if let Some(usage) = process::usage() {
             usage_of_process(&mut page, &usage);
@@ -157,6 +159,25 @@ impl Watch {
         for (index, seconds) in process::worker_cpu() {
             cpu.sample_f64(&[("worker", &index.to_string())], seconds);
         }
+    }
+
+    fn recordings(&self, page: &mut Page) {
+        let r = &self.recordings;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        page.gauge("portunus_recordings", "Recordings that go on, one for each medium.", get(&r.open));
+        page.counter("portunus_recordings_begun_total", "Recordings begun.", get(&r.begun));
+        page.counter(
+            "portunus_recordings_failed_total",
+            "Times a recording could not be written.",
+            get(&r.failed),
+        );
+        page.counter("portunus_recorded_frames_total", "Packets and messages written.", get(&r.frames));
+        page.counter("portunus_recorded_bytes_total", "Bytes written.", get(&r.bytes));
+        let lost =
+            "Packets and messages that were not written: the disk was full, failed or did not keep up.";
+        page.counter("portunus_recording_frames_lost_total", lost, get(&r.lost));
+        let waiting = u64::try_from(r.waiting.load(Ordering::Relaxed)).unwrap_or(0);
+        page.gauge("portunus_recording_waiting_bytes", "Bytes that wait for the disk.", waiting);
     }
 
     fn transports(&self, page: &mut Page) {

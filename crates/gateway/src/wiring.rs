@@ -7,6 +7,7 @@ use anyhow::Context;
 use portunus_core::{ModuleInfo, Random, ServerInfo};
 use portunus_media::certificate::KeyKind;
 use portunus_media::{Certificate, Engine};
+use portunus_plugin::recording::Places;
 use portunus_plugin::{HandleId, MediaEvent, Plugin};
 use portunus_plugin_echotest::EchoTest;
 use portunus_plugin_videoroom::VideoRoom;
@@ -274,17 +275,47 @@ fn transports(settings: &Settings) -> Vec<ModuleInfo> {
     http.into_iter().chain(websockets).chain(unix).collect()
 }
 
+/// Where recordings may be.
+pub(crate) fn places(settings: &Settings) -> Places {
+    let working = std::env::current_dir().unwrap_or_default();
+    let roots = match &settings.portunus.recordings.roots {
+        Some(roots) => roots.clone(),
+        None => {
+            let rooms = settings.videoroom.rooms.iter();
+            let folders =
+                rooms.filter_map(|room| Some(PathBuf::from(room.settings.get("rec_dir")?.as_str()?)));
+            // A service that runs in the root of the file system has chosen no folder: that would allow all of them.
+            let own = Some(working.clone()).filter(|folder| folder.parent().is_some());
+            folders.chain(own).chain([PathBuf::from("/archive")]).collect()
+        }
+    };
+    let roots: Vec<_> = roots.iter().map(|root| working.join(root)).collect();
+    Places::new(&working, &roots, &settings.general.protected_folders)
+}
+
+/// How recordings are written.
+pub(crate) fn recorder(settings: &Settings) -> portunus_recorder::Settings {
+    portunus_recorder::Settings {
+        threads: settings.portunus.recordings.threads,
+        temporary: settings.general.recordings_tmp_ext.clone(),
+        sync: settings.portunus.recordings.fsync,
+        ..portunus_recorder::Settings::default()
+    }
+}
+
 /// The plugins, in the order in which `info` lists them.
 pub(crate) fn plugins(settings: &Settings) -> Vec<Box<dyn Plugin>> {
-    let echotest = || -> Box<dyn Plugin> { Box::new(EchoTest::new(settings.echotest.events)) };
-    let videoroom = || -> Box<dyn Plugin> { Box::new(videoroom(settings)) };
+    let places = places(settings);
+    let echotest =
+        || -> Box<dyn Plugin> { Box::new(EchoTest::new(settings.echotest.events, places.clone())) };
+    let videoroom = || -> Box<dyn Plugin> { Box::new(videoroom(settings, places.clone())) };
     let echotest = settings.echotest.enabled.then(echotest);
     let videoroom = settings.videoroom.enabled.then(videoroom);
     echotest.into_iter().chain(videoroom).collect()
 }
 
 /// The video room plugin with the rooms of its file. As with Janus, a room that cannot be is left out.
-fn videoroom(settings: &Settings) -> VideoRoom {
+fn videoroom(settings: &Settings, places: Places) -> VideoRoom {
     let (wanted, general) = (&settings.videoroom, &settings.general);
     let expose = |secret: &Option<settings::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
     let own = portunus_plugin_videoroom::Settings {
@@ -294,6 +325,7 @@ fn videoroom(settings: &Settings) -> VideoRoom {
         string_ids: wanted.string_ids,
         automatic_layers: wanted.automatic_layers,
         token_secret: expose(&general.token_auth_secret).filter(|_| general.token_auth),
+        places,
     };
     let mut plugin = VideoRoom::new(own, random());
     for room in &wanted.rooms {

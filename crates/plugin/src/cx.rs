@@ -2,6 +2,7 @@
 //! after the call has returned, in order.
 
 use crate::media::{AudioWatch, DataMessage, LayerTarget, PlayoutDelay, RouteEnd};
+use crate::recording::Recording;
 use crate::{HandleId, JsepKind, Plan, Value};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,21 @@ pub enum Effect {
         source: RouteEnd,
         /// How to tell.
         watch: Option<AudioWatch>,
+    },
+    /// Record what comes in on a medium, in the place of a recording of it that goes on. [`MediaEvent::Recording`] tells
+    /// what becomes of it.
+    ///
+    /// [`MediaEvent::Recording`]: crate::MediaEvent::Recording
+    Record {
+        /// The source.
+        source: RouteEnd,
+        /// Where, and what stands in its header.
+        recording: Box<Recording>,
+    },
+    /// End the recording of a medium, if there is one.
+    EndRecording {
+        /// The source.
+        source: RouteEnd,
     },
     /// Send a message over the handle's data channel.
     Data {
@@ -217,6 +233,16 @@ impl Cx {
     /// See [`Effect::WatchAudio`].
     pub fn watch_audio(&mut self, source: RouteEnd, watch: Option<AudioWatch>) {
         self.effects.push(Effect::WatchAudio { source, watch });
+    }
+
+    /// See [`Effect::Record`].
+    pub fn record(&mut self, source: RouteEnd, recording: Recording) {
+        self.effects.push(Effect::Record { source, recording: Box::new(recording) });
+    }
+
+    /// See [`Effect::EndRecording`].
+    pub fn end_recording(&mut self, source: RouteEnd) {
+        self.effects.push(Effect::EndRecording { source });
     }
 
     /// See [`Effect::Task`].

@@ -13,6 +13,7 @@
 
 mod cx;
 pub mod media;
+pub mod recording;
 pub mod report;
 
 pub use cx::{Cx, Effect, JsepPlan, Outcome, StoredGroup, Task, Ticket};

@@ -4,6 +4,7 @@
 //! for the other.
 
 use crate::HandleId;
+use crate::recording::{RecordingNews, Tape};
 use crate::report::{LineReport, PeerReport, SelectedPair};
 use portunus_sdp::{Candidate, LocalTransport, MediaKind, Negotiated, RemoteTransport};
 use std::sync::Arc;
@@ -165,6 +166,13 @@ pub enum MediaCommand {
         /// Who gets them.
         tap: Option<Arc<dyn Tap>>,
     },
+    /// See [`Effect::Record`](crate::Effect::Record): what comes in goes onto a tape, `None` ends that.
+    Record {
+        /// The source.
+        source: RouteEnd,
+        /// Who gets the packets.
+        tape: Option<Arc<dyn Tape>>,
+    },
     /// Tell what is known of a peer. Answered by [`MediaEvent::Report`], if there is a peer.
     Report {
         /// The handle.
@@ -195,7 +203,9 @@ impl MediaCommand {
             | Self::Unroute { sink }
             | Self::Select { sink, .. }
             | Self::PlayoutDelay { sink, .. } => sink.handle,
-            Self::Keyframe { source } | Self::WatchAudio { source, .. } => source.handle,
+            Self::Keyframe { source } | Self::WatchAudio { source, .. } | Self::Record { source, .. } => {
+                source.handle
+            }
         }
     }
 }
@@ -289,6 +299,13 @@ pub enum MediaEvent {
     DataReady,
     /// A data channel message of the client.
     Data(DataMessage),
+    /// What became of a recording of a medium.
+    Recording {
+        /// The m-line.
+        mid: String,
+        /// What became of it.
+        news: RecordingNews,
+    },
     /// Packets go this way from now on. This and the next two only if the engine was asked to narrate.
     Path(Box<SelectedPair>),
     /// A DTLS handshake began, or is done: then [`MediaEvent::Up`] follows.

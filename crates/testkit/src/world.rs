@@ -327,6 +327,8 @@ impl World {
             | Output::Tune(_)
             | Output::Drain(_)
             | Output::StopCapture { .. }
+            | Output::Record { .. }
+            | Output::EndRecording { .. }
             | Output::LogLine { .. }
             | Output::SessionClosed { .. }
             | Output::SessionClaimed { .. }

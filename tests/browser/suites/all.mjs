@@ -15,6 +15,7 @@ import './videoroom.mjs';
 import './videoroom-multistream.mjs';
 import './videoroom-layers.mjs';
 import './operator.mjs';
+import './recording.mjs';
 import './stock-page.mjs';
 import './stock-admin-page.mjs';
 import './firefox.mjs';

@@ -395,6 +395,11 @@ impl Rig {
             Output::Ask { question, what } => format!("ask {question} {what:?}"),
             Output::Tune(tuning) => format!("tune {tuning:?}"),
             Output::Drain(timeout) => format!("drain {timeout:?}"),
+            Output::Record { source, recording } => {
+                let path = recording.place.path();
+                format!("record {}/{} {}", source.handle, source.mid, path.display())
+            }
+            Output::EndRecording { source } => format!("end recording {}/{}", source.handle, source.mid),
             Output::StopCapture { handle } => format!("stop capture {handle}"),
             Output::LogLine { level, line } => format!("log {level} {line}"),
             Output::PollVerdict { verdict, .. } => format!("verdict {verdict:?}"),

@@ -35,6 +35,10 @@ pub(super) struct Janus {
 /// Section `general`.
 #[derive(Debug, Clone)]
 pub(crate) struct General {
+    /// Put behind the names of recordings while they are open.
+    pub(crate) recordings_tmp_ext: Option<String>,
+    /// Folders that nothing is recorded in.
+    pub(crate) protected_folders: Vec<PathBuf>,
     /// Folder of the configuration files, as it was resolved.
     pub(crate) configs_folder: PathBuf,
     /// What is logged, and where to.
@@ -145,9 +149,22 @@ pub(crate) struct CertificateFiles {
     pub(crate) password: Option<Secret>,
 }
 
+/// What is ours about recordings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recordings {
+    /// Folders that recordings may be in; unset: those of the configuration, the working folder and `/archive`.
+    pub(crate) roots: Option<Vec<PathBuf>>,
+    /// What was written is forced to the disk so often; unset: the system decides.
+    pub(crate) fsync: Option<Duration>,
+    /// Threads that write.
+    pub(crate) threads: usize,
+}
+
 /// Section `portunus`, which is ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Portunus {
+    /// Where recordings may be, and how they are written.
+    pub(crate) recordings: Recordings,
     /// Each line of the log is a JSON object.
     pub(crate) log_json: bool,
     /// Worker `i` uses UDP port `udp_port + i`; 0 = any free ports.
@@ -254,6 +271,17 @@ fn read_general(reader: &Reader<'_>, folder: &Path, flags: &Flags) -> General {
     let daemonize = s.get_bool("daemonize", false);
     General {
         configs_folder: folder.to_owned(),
+        // Without a value it is `tmp`, as in Janus.
+        recordings_tmp_ext: s.get_text("recordings_tmp_ext").map(|ext| match ext.trim() {
+            "" => "tmp".to_owned(),
+            ext => ext.to_owned(),
+        }),
+        protected_folders: s
+            .get_list("protected_folders")
+            .unwrap_or_default()
+            .into_iter()
+            .map(PathBuf::from)
+            .collect(),
         // In the background the standard output is closed, unless the option asks for it.
         log: read_log(&mut s, !daemonize || flags.log_stdout),
         daemonize,
@@ -363,6 +391,15 @@ pub(super) fn certificate_files(s: &mut Section<'_>) -> Option<CertificateFiles>
     Some(CertificateFiles { key: key.unwrap_or_else(|| pem.clone()), pem, password })
 }
 
+fn read_recordings(s: &mut Section<'_>) -> Recordings {
+    let fsync = seconds(s, "recordings_fsync_s", 0);
+    Recordings {
+        roots: s.get_list("recordings_roots").map(|roots| roots.into_iter().map(PathBuf::from).collect()),
+        fsync: (!fsync.is_zero()).then_some(fsync),
+        threads: s.get_int("recording_threads", 2, 1..=64),
+    }
+}
+
 fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
     let mut s = JANUS.open(reader, "portunus");
     let udp_port = s.get_int("udp_port", 10_000_u16, 0..=u16::MAX);
@@ -382,6 +419,7 @@ fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
     let metrics_ip = s.get_with("metrics_ip", values::ip).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let roles = [("active", DtlsRole::Active), ("passive", DtlsRole::Passive)];
     Portunus {
+        recordings: read_recordings(&mut s),
         log_json: s.get_enum("log_format", &[("text", false), ("json", true)], false),
         udp_port,
         single_port,

@@ -47,7 +47,6 @@ const fn silent(section: &'static str, name: &'static str) -> Key {
 }
 
 const TURN: &str = "relay candidates of the server's own";
-const RECORDINGS: &str = "nothing is recorded";
 const TLS_CIPHERS: &str = "the TLS cipher suites are the library's modern ones";
 const MQTT_TLS: &str = "MQTT over TLS";
 const LAST_WILL: &str = "the broker is left `disconnect_status` as last will";
@@ -115,7 +114,7 @@ const JANUS_KEYS: &[Key] = &[
     used("general", "session_timeout"),
     used("general", "candidates_timeout"),
     used("general", "reclaim_session_timeout"),
-    no_effect("general", "recordings_tmp_ext", "", RECORDINGS),
+    used("general", "recordings_tmp_ext"),
     used("general", "event_loops"),
     used("general", "allow_loop_indication"),
     no_effect("general", "task_pool_size", "0", "requests need no threads of their own"),
@@ -123,7 +122,7 @@ const JANUS_KEYS: &[Key] = &[
     used("general", "hide_dependencies"),
     silent("general", "exit_on_dl_error"),
     later("general", "no_webrtc_encryption", "false", "media without encryption"),
-    silent("general", "protected_folders"),
+    used("general", "protected_folders"),
     used("certificates", "cert_pem"),
     used("certificates", "cert_key"),
     used("certificates", "cert_pwd"),
@@ -193,6 +192,9 @@ const JANUS_KEYS: &[Key] = &[
     used("portunus", "metrics_ip"),
     used("portunus", "drain_timeout_s"),
     used("portunus", "log_format"),
+    used("portunus", "recordings_roots"),
+    used("portunus", "recordings_fsync_s"),
+    used("portunus", "recording_threads"),
     used("portunus", "captures_folder"),
 ];
 

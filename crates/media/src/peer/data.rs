@@ -1,5 +1,6 @@
 //! Data channels: SCTP inside DTLS, made only when an m-line asks for it.
 
+use super::recorded::put_message_on_tape;
 use super::{Peer, PeerCx};
 use crate::dtls::Role;
 use crate::sctp::{Sctp, SctpEvent};
@@ -40,6 +41,7 @@ impl Peer {
                     if let Some(tap) = &self.tap {
                         tap.packet(true, Tapped::Data(&payload));
                     }
+                    put_message_on_tape(&self.lines, &payload, now);
                     let message = DataMessage { label, protocol, binary, payload };
                     // The control task is far behind: what is lost here is counted, not kept.
                     if cx.events.len() < MAX_WAITING {

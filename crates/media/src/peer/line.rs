@@ -2,6 +2,7 @@
 
 use super::Feeder;
 use super::keyframe::KeyframeRequests;
+use super::recorded::Recorded;
 use super::speaker::SpeakerLevel;
 use crate::meter::LayerMeter;
 use portunus_bwe::Layer;
@@ -47,6 +48,8 @@ pub(crate) struct Line {
     pub(crate) subscribers: Vec<(usize, usize)>,
     /// Whether somebody listens for the speaker's level.
     pub(crate) level: Option<SpeakerLevel>,
+    /// It is recorded.
+    pub(crate) recorded: Option<Box<Recorded>>,
     /// Slow link, on what comes in and on what goes out.
     pub(crate) slow_up: bool,
     pub(crate) slow_down: bool,
@@ -194,6 +197,7 @@ impl Line {
             sink: None,
             subscribers: Vec::new(),
             level: None,
+            recorded: None,
             slow_up: false,
             slow_down: false,
         };

@@ -13,6 +13,7 @@ mod mirrored;
 mod narrate;
 mod negotiate;
 mod receive;
+mod recorded;
 mod report;
 mod send;
 mod speaker;

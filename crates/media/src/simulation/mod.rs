@@ -8,6 +8,7 @@ mod consent;
 mod echo;
 mod layers;
 mod loss;
+mod recorded;
 mod spread;
 mod strangers;
 

@@ -52,6 +52,13 @@ impl Worker {
             MediaCommand::Capture { handle, tap } => {
                 self.with_handle(handle, now, |peer, _| peer.capture(tap));
             }
+            MediaCommand::Record { source, tape } => {
+                if let Some((key, line)) = self.find_line(source.handle, &source.mid) {
+                    self.with_peer(key, now, |peer, cx| peer.record(cx, line, tape, now));
+                } else if tape.is_some() {
+                    tracing::warn!(handle = %source.handle, mid = source.mid, "recording of a medium that is not there");
+                }
+            }
             MediaCommand::Unroute { sink } => {
                 if let Some(to) = self.find_line(sink.handle, &sink.mid) {
                     self.unroute(to);

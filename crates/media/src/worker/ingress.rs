@@ -270,10 +270,30 @@ impl Worker {
             let Some(peer) = self.peers.get(first.peer) else { continue };
             let (video, structure) = (peer.is_video(first.line), peer.structure(first.line, first.source));
             let source = (Feeder::Peer(first.peer), first.line);
+            if peer.is_recorded(first.line) {
+                self.put_on_tape(group, structure.as_deref(), slot, now);
+            }
             self.fan_out(group, source, video, structure.as_deref(), slot, now);
         }
         ready.clear();
         self.ready = ready;
+    }
+
+    fn put_on_tape<'a>(
+        &mut self,
+        group: &[Ready],
+        structure: Option<&DependencyStructure>,
+        slot: &dyn Fn(usize) -> Option<&'a [u8]>,
+        now: Instant,
+    ) {
+        let Some(first) = group.first() else { return };
+        self.with_peer(first.peer, now, |peer, cx| {
+            for packet in group {
+                if let Some(bytes) = slot(packet.slot).and_then(|s| s.get(..packet.len)) {
+                    peer.put_on_tape(cx, first.line, packet, structure, bytes, now);
+                }
+            }
+        });
     }
 
     /// Sends the packets of one source to its sinks on this worker.

@@ -2,6 +2,8 @@
 
 use crate::body::Body;
 use crate::echo::{Layering, Line};
+use crate::track::Track;
+use portunus_plugin::recording::Subject;
 use portunus_plugin::{Description, Plan};
 use portunus_sdp::{AnswerOptions, Codec, MediaKind};
 
@@ -19,6 +21,20 @@ pub(crate) fn answer(offer: &Description, body: &Body) -> Plan {
         ..AnswerOptions::default()
     };
     Plan::answer(offer, &options)
+}
+
+/// What can be recorded: the first m-line of each kind that the client sends on.
+pub(crate) fn tracks(plan: &Plan, e2ee: bool) -> Vec<Track> {
+    let mut tracks: Vec<Track> = Vec::new();
+    for media in &plan.media {
+        let comes = media.kind == MediaKind::Data || media.direction.receives();
+        let Some(mut subject) = Subject::of(media).filter(|_| comes) else { continue };
+        if tracks.iter().all(|t| t.subject.kind != subject.kind) {
+            subject.encrypted = e2ee;
+            tracks.push(Track { mid: media.mid.clone(), subject, file: None });
+        }
+    }
+    tracks
 }
 
 /// The audio and video m-lines that were accepted.

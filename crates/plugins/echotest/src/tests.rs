@@ -1,10 +1,15 @@
 use super::*;
 use portunus_plugin::media::{LayerCause, LayerChange};
+use portunus_plugin::recording::RecordingNews;
 use portunus_plugin::{Description, Effect};
 use std::sync::Arc;
 use std::time::Instant;
 
 const HANDLE: u64 = 7;
+
+fn places() -> Places {
+    Places::new("/srv".as_ref(), &["/srv".into(), "/archive".into()], &[])
+}
 
 /// The plugin with one handle, and what it asks for as text.
 struct Rig {
@@ -15,7 +20,8 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        let mut rig = Self { plugin: EchoTest::new(true), h: HandleId::new(HANDLE).unwrap(), plan: None };
+        let mut rig =
+            Self { plugin: EchoTest::new(true, places()), h: HandleId::new(HANDLE).unwrap(), plan: None };
         let h = rig.h;
         rig.run(|p, cx| p.attach(cx, h).unwrap());
         rig
@@ -77,6 +83,13 @@ impl Rig {
                 let fallback = target.fallback.as_millis();
                 format!("select {} {}/{} {fallback}ms", sink.mid, target.spatial, target.temporal)
             }
+            Effect::Record { source, recording } => {
+                let (path, subject) = (recording.place.path(), &recording.subject);
+                let red = subject.red.map_or(String::new(), |pt| format!(" red {pt}"));
+                let e2ee = if subject.encrypted { " e2ee" } else { "" };
+                format!("record {} {} {}{red}{e2ee}", source.mid, path.display(), subject.codec)
+            }
+            Effect::EndRecording { source } => format!("end recording {}", source.mid),
             Effect::Keyframe { source } => format!("keyframe {}", source.mid),
             Effect::Cap { bitrate, .. } => format!("cap {bitrate}"),
             Effect::PlayoutDelay { sink, delay } => {
@@ -207,7 +220,6 @@ fn media_is_switched_off_and_on_again() {
         (json!({"video": true}), vec!["route 1", "keyframe 1"]),
         (json!({"video": true}), vec!["route 1"]),
         (json!({"bitrate": 64_000}), vec!["cap 64000"]),
-        (json!({"record": true, "filename": "x"}), vec![]),
         (json!({"min_delay": 100, "max_delay": 300}), vec!["delay 1 Some((100, 300))"]),
         (json!({"min_delay": 400}), vec!["delay 1 Some((400, 400))"]),
         (json!({"max_delay": 99_999}), vec!["delay 1 Some((400, 4095))"]),
@@ -218,6 +230,81 @@ fn media_is_switched_off_and_on_again() {
         assert_eq!(seen[0], OK);
         assert_eq!(seen[1..seen.len() - 1], effects, "{body}");
     }
+}
+
+#[test]
+fn a_recording_has_a_file_for_each_medium() {
+    let mut rig = Rig::new();
+    let seen = rig.message(json!({"record": true, "filename": "a/b", "opusred": true}), Some(&plain()));
+    let records = |seen: &[String]| {
+        seen.iter()
+            .filter(|e| e.contains("record ") || e.contains("recording 0"))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let wanted =
+        ["record 0 /srv/a/b-audio opus red 63", "record 1 /srv/a/b-video vp8", "record 2 /srv/a/b-data text"];
+    assert_eq!(records(&seen), wanted);
+    let files = json!({"audio": "b-audio.mjr", "video": "b-video.mjr", "data": "b-data.mjr"});
+    assert!(seen.last().unwrap().contains(&format!(r#""recording":{files}"#)), "{seen:?}");
+    assert_eq!(rig.plugin.query(rig.h)["recording"], files);
+    assert!(records(&rig.message(json!({"record": true, "filename": "c"}), None)).is_empty(), "it goes on");
+    let again = rig.message(json!({"opusred": true}), Some(&plain()));
+    assert!(records(&again).is_empty(), "and over another offer");
+    let changed = records(&rig.message(json!({}), Some(&plain())));
+    assert_eq!(changed, ["end recording 0", "record 0 /srv/a/b-audio opus"], "but not if it changes");
+    let seen = rig.message(json!({"record": false}), None);
+    let ends = ["end recording 0", "end recording 1", "end recording 2"];
+    assert_eq!(seen[1..4], ends);
+    assert_eq!(rig.plugin.query(rig.h).get("recording"), None);
+    let seen = rig.message(json!({"record": true, "filename": ""}), None);
+    assert!(records(&seen)[0].starts_with("record 0 /srv/echotest-7-0-audio"), "{seen:?}");
+    assert_eq!(rig.media(MediaEvent::Hangup { reason: "x".into() })[..3], ends);
+    rig.message(json!({"record": true, "filename": "d"}), Some(&plain()));
+    let h = rig.h;
+    assert_eq!(rig.run(|p, cx| p.detach(cx, h)), ends);
+}
+
+#[test]
+fn what_is_not_negotiated_or_does_not_come_is_not_recorded() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.message(json!({"record": true, "filename": "x"}), None).len(), 2, "there is nothing yet");
+    let seen =
+        rig.message(json!({"record": true, "filename": "x"}), Some(&offer("recvonly", "sendonly", "")));
+    let records: Vec<_> = seen.iter().filter(|e| e.starts_with("record ")).collect();
+    assert_eq!(records, ["record 1 /srv/x-video vp8", "record 2 /srv/x-data text"]);
+}
+
+#[test]
+fn a_name_outside_is_refused_before_anything_is_done() {
+    let mut rig = Rig::connected(&plain());
+    for name in ["../x", "/etc/x", "a/../../x", "/archive/../etc/x"] {
+        let seen = rig.message(json!({"record": true, "filename": name, "audio": false}), None);
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert!(seen[0].contains(r#""error_code":413"#) && seen[0].contains("recordings_roots"), "{seen:?}");
+    }
+    assert_eq!(rig.plugin.query(rig.h)["audio_active"], true);
+    let seen = rig.message(json!({"record": true, "filename": "/archive/x"}), None);
+    assert!(seen.contains(&"record 0 /archive/x-audio opus".to_owned()), "{seen:?}");
+}
+
+#[test]
+fn what_becomes_of_a_recording_is_told_to_event_handlers() {
+    let mut rig = Rig::connected(&plain());
+    rig.message(json!({"record": true, "filename": "x"}), None);
+    let mut told = |mid: &str, news| rig.media(MediaEvent::Recording { mid: mid.into(), news });
+    assert!(told("0", RecordingNews::Begun { file: "x-audio.mjr".into() }).is_empty(), "as was told");
+    let renamed = told("1", RecordingNews::Begun { file: "x-video-1.mjr".into() });
+    assert!(renamed[0].contains(r#""video":"x-video-1.mjr""#), "{renamed:?}");
+    let failed = told("1", RecordingNews::Failed { why: "full".into() });
+    assert_eq!(
+        failed,
+        [r#"notify {"event":"recording-failed","media":"video","file":"x-video-1.mjr","reason":"full"}"#]
+    );
+    let resumed = told("1", RecordingNews::Resumed);
+    assert_eq!(resumed, [r#"notify {"event":"recording-resumed","media":"video","file":"x-video-1.mjr"}"#]);
+    let ended = RecordingNews::Ended { file: "x-video-1.mjr".into(), frames: 1, lost: 0 };
+    assert!(told("1", ended).is_empty());
 }
 
 #[test]

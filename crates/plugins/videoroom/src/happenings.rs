@@ -38,6 +38,7 @@ impl VideoRoom {
             MediaEvent::Up => self.on_published(cx, h),
             MediaEvent::Hangup { .. } => self.end_feed(cx, h),
             MediaEvent::Data(message) => self.on_data(cx, h, message),
+            MediaEvent::Recording { mid, news } => self.on_recording(cx, h, mid, news),
             MediaEvent::Talking { mid, talking, level } => self.on_talking(cx, h, mid, *talking, *level),
             MediaEvent::SlowLink { uplink: true, .. } => {
                 let Some(publisher) = self.publishers.get(&h) else { return };

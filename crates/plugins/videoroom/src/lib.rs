@@ -7,7 +7,7 @@
 //! Invariants: a participant is in [`Room::participants`] exactly as long as he is in the room; a subscriber's source
 //! names a feed that is there; when all have left, nothing of them remains.
 //!
-//! Deliberately absent: recording, RTP forwarding and remote publishers. Their requests are checked and then refused with
+//! Deliberately absent: RTP forwarding and remote publishers. Their requests are checked and then refused with
 //! an error that says so.
 
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ mod subscriber;
 
 use error::Refusal;
 use id::{Id, IdKind};
+use portunus_plugin::recording::Places;
 use portunus_plugin::{
     About, Cx, HandleId, MediaEvent, Message, Object, Outcome, Plugin, PluginError, Reply, Ticket, Value,
 };
@@ -61,6 +62,8 @@ pub struct Settings {
     pub automatic_layers: bool,
     /// The secret of signed tokens, where the core uses them.
     pub token_secret: Option<String>,
+    /// Where recordings may be.
+    pub places: Places,
 }
 
 impl fmt::Debug for Settings {
@@ -83,8 +86,6 @@ pub struct VideoRoom {
     subscribers: BTreeMap<HandleId, Subscriber>,
     pending: BTreeMap<Ticket, request::Pending>,
     next_ticket: u64,
-    /// The log has said that nothing is recorded.
-    warned: bool,
 }
 
 impl fmt::Debug for VideoRoom {
@@ -108,7 +109,6 @@ impl VideoRoom {
             subscribers: BTreeMap::new(),
             pending: BTreeMap::new(),
             next_ticket: 1,
-            warned: false,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::id::Id;
 use crate::room::Config;
 use portunus_api::{Object, Value};
 use portunus_plugin::media::{AudioWatch, PlayoutDelay};
+use portunus_plugin::recording::Subject;
 use portunus_plugin::{Cx, Description, HandleId, Plan, RouteEnd, Svc};
 use portunus_sdp::{Codec, Direction, MediaKind, ext};
 
@@ -36,6 +37,10 @@ pub(crate) struct Publisher {
     pub(crate) audio_active_packets: Option<u32>,
     pub(crate) audio_level_average: Option<u8>,
     pub(crate) streams: Vec<Stream>,
+    /// His streams are recorded.
+    pub(crate) recording: bool,
+    /// What their files are to be called.
+    pub(crate) recording_base: Option<String>,
 }
 
 /// What a publisher sends on one m-line.
@@ -60,6 +65,19 @@ pub(crate) struct Stream {
     pub(crate) level: f64,
     pub(crate) min_delay: Option<u16>,
     pub(crate) max_delay: Option<u16>,
+    /// What a recording of it would be of.
+    pub(crate) subject: Option<Subject>,
+    /// It is recorded.
+    pub(crate) recorded: Option<Recorded>,
+}
+
+/// A recording that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// The name of the file.
+    pub(crate) file: String,
+    /// What the stream was like when it began.
+    pub(crate) subject: Subject,
 }
 
 /// What a subscriber must know of a stream to be offered it.
@@ -118,6 +136,8 @@ impl Publisher {
             audio_active_packets: None,
             audio_level_average: None,
             streams: Vec::new(),
+            recording: false,
+            recording_base: None,
         }
     }
 
@@ -216,6 +236,7 @@ impl Publisher {
             };
             stream.mindex = mindex;
             stream.disabled = !media.accepted || idle;
+            stream.subject = Subject::of(media);
             let inactive = offer.media.get(mindex).is_none_or(|m| m.direction == Direction::Inactive);
             // What is only paused keeps its codec.
             if !inactive || !media.kind.is_rtp() {
@@ -271,6 +292,8 @@ impl Stream {
             level: 0.0,
             min_delay: None,
             max_delay: None,
+            subject: None,
+            recorded: None,
         }
     }
 

@@ -43,6 +43,9 @@ impl VideoRoom {
             if let Some(codec) = stream.format.codec {
                 s.insert("codec".into(), codec.api_name().into());
             }
+            if let Some(recorded) = &stream.recorded {
+                s.insert("recording".into(), recorded.file.as_str().into());
+            }
             if let Some(talking) = stream.talking {
                 s.insert("audio-level-dBov".into(), stream.level.into());
                 s.insert("talking".into(), talking.into());

@@ -45,6 +45,7 @@ const RULES: &[Rule] = &[
     pure("plugin", &["api", "rtp", "sdp"], &["serde_json"]),
     pure("core", &["api", "plugin", "sdp"], &["serde_json", "thiserror", "tracing"]),
     free("media", &["bwe", "mjr", "plugin", "rtp", "sdp", "srtp"], WEB),
+    free("recorder", &["mjr", "plugin", "sdp"], WEB),
     free("transport", &["api"], &["rtc-dtls", "rtc-sctp", "is"]),
     free("telemetry", &["api"], &["rtc-dtls", "rtc-sctp", "is"]),
     free("postproc", &["mjr", "rtp"], &["tokio", "hyper"]),

@@ -38,6 +38,9 @@ impl VideoRoom {
         };
         // The codecs are looked at before the id, as Janus does.
         let config = Config::read(o, &id)?;
+        if config.record {
+            self.check_folder(config.rec_dir.as_deref())?;
+        }
         let allowed = match o.contains_key("allowed") {
             true => Some(Room::allowed_texts(o)?),
             false => None,
@@ -95,9 +98,6 @@ impl VideoRoom {
         if config.signed_tokens && self.settings.token_secret.is_none() {
             tracing::warn!(room = %id, "signed_tokens is ignored: token_auth_secret is not set");
             config.signed_tokens = false;
-        }
-        if config.record {
-            tracing::warn!(room = %id, "recording is not built yet: `record` writes no file");
         }
         let mut room = Room::new(id.clone(), config, now);
         if room.config.dummy_publisher {

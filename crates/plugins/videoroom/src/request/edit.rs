@@ -39,6 +39,9 @@ impl VideoRoom {
         config.publishers = number(o, "new_publishers").unwrap_or(config.publishers);
         config.lock_record = flag(o, "new_lock_record").unwrap_or(config.lock_record);
         config.rec_dir = non_empty("new_rec_dir").or(config.rec_dir);
+        if config.record && config.rec_dir != before.rec_dir {
+            self.check_folder(config.rec_dir.as_deref())?;
+        }
         let stored = config.stored();
         if let Some(room) = self.rooms.get_mut(&id) {
             room.config = config;

@@ -33,6 +33,7 @@ impl VideoRoom {
     pub(crate) fn end_feed(&mut self, cx: &mut Cx, h: HandleId) {
         let Some(publisher) = self.publishers.get_mut(&h).filter(|p| p.gone.is_none()) else { return };
         let was_published = std::mem::take(&mut publisher.started);
+        publisher.end_recordings(cx);
         publisher.streams.clear();
         publisher.e2ee = false;
         let (room, id) = (publisher.room.clone(), publisher.id.clone());
@@ -51,6 +52,7 @@ impl VideoRoom {
         let Some(publisher) = self.publishers.get_mut(&h).filter(|p| p.gone.is_none()) else { return };
         publisher.gone = Some(how);
         publisher.started = false;
+        publisher.end_recordings(cx);
         publisher.streams.clear();
         let (room, id) = (publisher.room.clone(), publisher.id.clone());
         let (private_id, word) =

@@ -11,6 +11,7 @@ mod list;
 mod moderation;
 mod playback;
 mod publish;
+mod recording;
 mod subscribe;
 mod switch;
 mod unbuilt;
@@ -113,7 +114,7 @@ impl VideoRoom {
             "kick" => self.kick(cx, body).map(Done::Now),
             "moderate" => self.moderate(cx, body).map(Done::Now),
             "listparticipants" => self.list_participants(body).map(Done::Now),
-            "enable_recording" => self.enable_recording(body).map(Done::Now),
+            "enable_recording" => self.enable_recording(cx, body).map(Done::Now),
             "listforwarders" => self.list_forwarders(body).map(Done::Now),
             "rtp_forward" => self.rtp_forward(body).map(Done::Now),
             "stop_rtp_forward" => self.stop_rtp_forward(body).map(Done::Now),

@@ -81,7 +81,9 @@ impl VideoRoom {
         if offer.is_some() {
             self.check_offer(call)?;
         }
+        self.check_recording(call)?;
         self.take_settings(cx, call);
+        self.take_recording(call);
         self.take_streams(cx, call.h, o, &streams);
         let transaction = call.transaction.to_owned();
         match offer {
@@ -89,6 +91,7 @@ impl VideoRoom {
                 self.take_descriptions(cx, call.h, &descriptions, true);
                 self.notify_configured(cx, call);
                 cx.answer(call.h, transaction, Value::Object(std::mem::take(done)), None);
+                self.update_recordings(cx, call.h);
             }
             Some(offer) => {
                 let jsep = self.answer_offer(call, offer);
@@ -100,6 +103,7 @@ impl VideoRoom {
                 }
                 self.notify_configured(cx, call);
                 cx.answer(call.h, transaction, Value::Object(std::mem::take(done)), jsep);
+                self.update_recordings(cx, call.h);
                 if updates {
                     self.on_update(cx, call.h);
                 }
@@ -148,7 +152,7 @@ impl VideoRoom {
         Ok(())
     }
 
-    fn publisher_and_room(&self, h: HandleId) -> Option<(&Publisher, &Room)> {
+    pub(super) fn publisher_and_room(&self, h: HandleId) -> Option<(&Publisher, &Room)> {
         let publisher = self.publishers.get(&h)?;
         Some((publisher, self.rooms.get(&publisher.room)?))
     }
@@ -157,7 +161,10 @@ impl VideoRoom {
         let (_, room) = self.publisher_and_room(call.h)?;
         let affinity = crate::offer::affinity(room);
         let plan = Plan::answer(&offer.description, &options(room, call.body, offer));
+        let records = room.config.record;
         let publisher = self.publishers.get_mut(&call.h)?;
+        // Once: he may be left out later.
+        publisher.recording |= records && publisher.streams.is_empty();
         publisher.e2ee = offer.e2ee;
         publisher.take_streams(&offer.description, &plan, &offer.svc);
         Some(JsepPlan {
@@ -184,9 +191,6 @@ impl VideoRoom {
     /// Everything that is about the participant and not about one stream.
     fn take_settings(&mut self, cx: &mut Cx, call: &Call<'_>) {
         let (h, o) = (call.h, call.body);
-        if flag(o, "record") == Some(true) && !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(handle = %h, "recording is not built yet: `record` writes no file (said once)");
-        }
         let Some(publisher) = self.publishers.get_mut(&h) else { return };
         let (room, id) = (publisher.room.clone(), publisher.id.clone());
         let mut news: Vec<(&str, Value)> = Vec::new();

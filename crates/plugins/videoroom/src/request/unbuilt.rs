@@ -1,21 +1,11 @@
-//! Recording, RTP forwarding and remote publishers: their requests are checked, and what is not there says so.
+//! RTP forwarding and remote publishers: their requests are checked, and what is not there says so.
 
-use crate::body::{check, check_secret, flag, list};
+use crate::body::{check, check_secret, list};
 use crate::error::{Refusal, code};
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object, Value, json};
 
 impl VideoRoom {
-    pub(super) fn enable_recording(&self, o: &Object) -> Answer<Value> {
-        check(o, &[("secret", Kind::String, false), ("record", Kind::Boolean, true)])?;
-        self.lenient_room_with_secret(o)?;
-        match flag(o, "record") {
-            Some(true) => Err(Refusal::not_built("Recording")),
-            // Nothing is recorded: that is so already.
-            _ => Ok(json!({ "videoroom": "success", "record": false })),
-        }
-    }
-
     pub(super) fn list_forwarders(&self, o: &Object) -> Answer<Value> {
         let room = self.room_with_secret(o)?;
         Ok(json!({ "videoroom": "forwarders", "room": room.id.to_value(), "publishers": [] }))

@@ -6,12 +6,14 @@ mod sdp;
 
 use crate::{Settings, VideoRoom};
 use portunus_plugin::media::{LayerCause, LayerChange};
+use portunus_plugin::recording::{Places, RecordingNews};
 use portunus_plugin::{
     Cx, DataMessage, Description, Effect, HandleId, JsepKind, MediaEvent, Message, Object, Plan, Plugin,
     RemoteJsep, Reply, RouteEnd, Svc, Task, Ticket, Value,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,11 @@ struct Rig {
     record: String,
 }
 
+fn places() -> Places {
+    let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect::<Vec<_>>();
+    Places::new(Path::new("/srv"), &paths(&["/srv", "/archive"]), &paths(&["/archive/protected"]))
+}
+
 impl Rig {
     fn new(settings: Settings) -> Self {
         let mut last = 0_u64;
@@ -34,7 +41,7 @@ impl Rig {
             last << 32
         });
         Self {
-            plugin: VideoRoom::new(settings, random),
+            plugin: VideoRoom::new(Settings { places: places(), ..settings }, random),
             now: Instant::now(),
             names: Vec::new(),
             offers: BTreeMap::new(),
@@ -125,6 +132,15 @@ impl Rig {
             "detach" => return self.call(|p, cx| p.detach(cx, h)),
             "up" => MediaEvent::Up,
             "hangup" => MediaEvent::Hangup { reason: "DTLS alert".into() },
+            "recording" => {
+                let news = match words[2] {
+                    "begun" => RecordingNews::Begun { file: words[3].into() },
+                    "failed" => RecordingNews::Failed { why: words[3].into() },
+                    "resumed" => RecordingNews::Resumed,
+                    _ => RecordingNews::Ended { file: "x.mjr".into(), frames: 1, lost: 0 },
+                };
+                MediaEvent::Recording { mid: mid(), news }
+            }
             "talking" => MediaEvent::Talking { mid: mid(), talking: true, level: 12.5 },
             "silent" => MediaEvent::Talking { mid: mid(), talking: false, level: 99.0 },
             "estimate" => MediaEvent::Estimate(words[1].parse().unwrap()),
@@ -183,6 +199,18 @@ impl Rig {
             Effect::PlayoutDelay { sink, delay } => {
                 format!("delay {} {:?}", self.end(&sink), delay.map(|d| (d.min, d.max)))
             }
+            Effect::Record { source, recording } => {
+                let (path, subject) = (recording.place.path(), &recording.subject);
+                let mut text = format!("record {} {} {}", self.end(&source), path.display(), subject.codec);
+                if let Some(description) = &subject.description {
+                    write!(text, " {description:?}").unwrap();
+                }
+                for (id, uri) in &subject.extensions {
+                    write!(text, " {id}={}", uri.rsplit(':').next().unwrap_or_default()).unwrap();
+                }
+                text + if subject.encrypted { " encrypted" } else { "" }
+            }
+            Effect::EndRecording { source } => format!("end recording {}", self.end(&source)),
             Effect::WatchAudio { source, watch } => {
                 format!("watch {} {:?}", self.end(&source), watch.map(|w| (w.packets, w.level)))
             }
@@ -260,6 +288,8 @@ goldens! {
     moderate: plain();
     listparticipants: plain();
     unbuilt: plain();
+    recording: Settings { events: true, ..plain() };
+    recording_under_names: Settings { string_ids: true, ..plain() };
     join: plain();
     signed_tokens: Settings { token_secret: Some("secret".into()), ..plain() };
     joinandconfigure: plain();

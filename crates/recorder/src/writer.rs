@@ -1,0 +1,216 @@
+//! A thread that writes tapes to files.
+
+use crate::file::RecordingFile;
+use crate::reel::Reel;
+use crate::{Counters, Settings, Tell};
+use portunus_mjr::MAGIC;
+use portunus_plugin::recording::RecordingNews;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Tapes are looked at so often.
+const ROUND: Duration = Duration::from_millis(250);
+/// A file that could not be written is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Room that a buffer keeps for the next time.
+const SPARE: usize = 128 << 10;
+
+pub(crate) struct Writer {
+    reels: Receiver<Arc<Reel>>,
+    settings: Settings,
+    counters: Arc<Counters>,
+    tell: Arc<Tell>,
+    tapes: Vec<Open>,
+    /// Nobody can begin a recording any more.
+    closing: bool,
+}
+
+/// A tape and its file.
+struct Open {
+    reel: Arc<Reel>,
+    file: Option<RecordingFile>,
+    /// Written when the first frame is.
+    header: Option<Vec<u8>>,
+    headed: bool,
+    spare: Vec<u8>,
+    frames: u64,
+    lost: u64,
+    /// Frames are being lost, and that was told.
+    failing: bool,
+    /// The file failed: not before this moment is it tried again.
+    again: Option<Instant>,
+    synced: Instant,
+    dirty: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        reels: Receiver<Arc<Reel>>,
+        settings: Settings,
+        counters: Arc<Counters>,
+        tell: Arc<Tell>,
+    ) -> Self {
+        Self { reels, settings, counters, tell, tapes: Vec::new(), closing: false }
+    }
+
+    /// Until the other end of the channel is gone and all tapes have ended.
+    pub(crate) fn run(mut self) {
+        loop {
+            self.take_reels();
+            let mut tapes = std::mem::take(&mut self.tapes);
+            tapes.retain_mut(|tape| self.serve(tape));
+            self.tapes = tapes;
+            if self.closing && self.tapes.is_empty() {
+                return;
+            }
+            thread::park_timeout(ROUND);
+        }
+    }
+
+    fn take_reels(&mut self) {
+        loop {
+            match self.reels.try_recv() {
+                Ok(reel) => {
+                    let tape = self.open(reel);
+                    self.tapes.push(tape);
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => return self.closing = true,
+            }
+        }
+    }
+
+    fn open(&self, reel: Arc<Reel>) -> Open {
+        let place = &reel.recording.place;
+        let made = RecordingFile::create(place, self.settings.temporary.as_deref())
+            .and_then(|mut file| file.append(MAGIC).map(|()| file));
+        let mut tape = Open {
+            reel: reel.clone(),
+            file: None,
+            header: None,
+            headed: false,
+            spare: Vec::new(),
+            frames: 0,
+            lost: 0,
+            failing: false,
+            again: None,
+            synced: Instant::now(),
+            dirty: false,
+        };
+        match made {
+            Ok(file) => {
+                tracing::info!(handle = %reel.source.handle, file = file.name(), "recording");
+                (self.tell)(reel.source.clone(), RecordingNews::Begun { file: file.name().to_owned() });
+                tape.file = Some(file);
+            }
+            Err(error) => {
+                self.on_failure(&mut tape, &error);
+                // There will never be a file: nothing more is taken.
+                reel.end();
+            }
+        }
+        tape
+    }
+
+    /// Writes what waits on a tape. False: it has ended, and its file is closed.
+    fn serve(&self, tape: &mut Open) -> bool {
+        // Asked first, so that nothing can come behind what is taken.
+        let ended = tape.reel.has_ended();
+        let waiting = tape.reel.take(std::mem::take(&mut tape.spare));
+        if waiting.header.is_some() {
+            tape.header = waiting.header;
+        }
+        self.lose(tape, waiting.lost);
+        let now = Instant::now();
+        if waiting.lost > 0 {
+            self.on_failure(tape, &io::Error::other("the disk does not keep up"));
+        }
+        if !waiting.bytes.is_empty() {
+            self.write(tape, &waiting.bytes, waiting.frames, waiting.lost > 0, now);
+        }
+        tape.spare = waiting.bytes;
+        tape.spare.clear();
+        tape.spare.shrink_to(SPARE);
+        self.sync(tape, ended, now);
+        if ended {
+            self.close(tape);
+        }
+        !ended
+    }
+
+    fn write(&self, tape: &mut Open, bytes: &[u8], frames: u64, losing: bool, now: Instant) {
+        let waits = tape.again.is_some_and(|again| now < again);
+        let written = match &mut tape.file {
+            Some(_) if waits => return self.lose(tape, frames),
+            None => return self.lose(tape, frames),
+            Some(file) => match tape.header.as_ref().filter(|_| !tape.headed) {
+                // A file has a header or no frame: both go together.
+                Some(header) => file.append(&[header.as_slice(), bytes].concat()),
+                None => file.append(bytes),
+            },
+        };
+        match written {
+            Ok(()) => {
+                (tape.headed, tape.dirty, tape.again) = (true, true, None);
+                tape.frames += frames;
+                self.counters.frames.fetch_add(frames, Ordering::Relaxed);
+                let length = u64::try_from(bytes.len()).unwrap_or(0);
+                self.counters.bytes.fetch_add(length, Ordering::Relaxed);
+                if !losing && std::mem::take(&mut tape.failing) {
+                    tracing::info!(handle = %tape.reel.source.handle, lost = tape.lost, "recording goes on");
+                    (self.tell)(tape.reel.source.clone(), RecordingNews::Resumed);
+                }
+            }
+            Err(error) => {
+                self.lose(tape, frames);
+                tape.again = Some(now + AGAIN);
+                self.on_failure(tape, &error);
+            }
+        }
+    }
+
+    fn lose(&self, tape: &mut Open, frames: u64) {
+        tape.lost += frames;
+        self.counters.lost.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Told once, until it can be written again.
+    fn on_failure(&self, tape: &mut Open, error: &io::Error) {
+        if !std::mem::replace(&mut tape.failing, true) {
+            self.counters.failed.fetch_add(1, Ordering::Relaxed);
+            let file = tape.reel.recording.place.path();
+            let handle = tape.reel.source.handle;
+            tracing::error!(%handle, file = %file.display(), %error, "a recording cannot be written");
+            (self.tell)(tape.reel.source.clone(), RecordingNews::Failed { why: error.to_string() });
+        }
+    }
+
+    fn sync(&self, tape: &mut Open, ended: bool, now: Instant) {
+        let Some(period) = self.settings.sync else { return };
+        if tape.dirty
+            && (ended || now >= tape.synced + period)
+            && let Some(file) = &tape.file
+        {
+            (tape.dirty, tape.synced) = (false, now);
+            if let Err(error) = file.sync() {
+                tracing::warn!(file = file.name(), %error, "a recording cannot be forced to the disk");
+            }
+        }
+    }
+
+    fn close(&self, tape: &mut Open) {
+        self.counters.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(file) = tape.file.take() else { return };
+        let name = file.name().to_owned();
+        if let Err(error) = file.close() {
+            tracing::error!(file = name, %error, "a recording keeps its temporary name");
+        }
+        let (frames, lost, handle) = (tape.frames, tape.lost, tape.reel.source.handle);
+        tracing::info!(%handle, file = name, frames, lost, "recording ended");
+        (self.tell)(tape.reel.source.clone(), RecordingNews::Ended { file: name, frames, lost });
+    }
+}
