@@ -23,6 +23,7 @@ import events from './cases/events.mjs';
 import http from './cases/http.mjs';
 import * as guards from './cases/room-guards.mjs';
 import roomMedia from './cases/room-media.mjs';
+import recordings from './cases/recordings.mjs';
 import roomManagement from './cases/room-management.mjs';
 import roomPublisher from './cases/room-publisher.mjs';
 import roomSubscriber from './cases/room-subscriber.mjs';
@@ -51,7 +52,7 @@ const SUITES = [
   ['rooms named by strings', guards.strings, guards.stringSettings], ['rooms of a file', guards.admin, guards.adminSettings],
   ['rooms without a file', guards.plain, {}], ['rooms with signed tokens', guards.tokens, guards.tokenSettings],
   ['connected', roomMedia, NO_ROOMS, MEDIA],
-  ['handles that are connected', adminMedia, {}, MEDIA],
+  ['handles that are connected', adminMedia, {}, MEDIA], ['recordings', recordings, NO_ROOMS, MEDIA],
   ['event handlers', events, {}, MEDIA], ['event handlers asked', eventRequests, {}],
 ];
 

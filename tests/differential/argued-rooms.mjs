@@ -11,6 +11,22 @@ const OFFERED = /^(publishers|connected|rooms with signed tokens) \/ .*"request"
 const SUBSCRIBED = /^(subscribers|connected|rooms [a-z ]+) \/ /;
 
 export const ARGUED_ROOMS = [
+  {
+    why: 'ours: the header of a recording tells of all extensions that its packets have',
+    request: /^recordings \/ .*: file /,
+    add: [/^x: \{"\d+":"(urn:ietf:params:rtp-hdrext:ssrc-audio-level|urn:3gpp:video-orientation)"\}$/],
+  },
+  {
+    why: 'ours: no recording is written over',
+    request: /^recordings \/ a room: files$/,
+    add: [/^rooms\/one\/named-(audio-0|video-1|data-2)-1\.mjr$/],
+  },
+  {
+    why: 'ours: no recording is written over, so there is one more of each',
+    request: /^recordings \/ a room: file rooms\/one\/named-(audio-0|video-1|data-2)-1\.mjr$/,
+    drop: [/^not asked$/],
+    add: ANY,
+  },
   ...['audiolevel', 'videoorient', 'playoutdelay'].map((name) => ({
     why: `1.4.2: the publisher is told the id of the extension for ${name}`,
     request: OFFERED,

@@ -97,8 +97,9 @@ export class Client {
     socket.send(data);
     const end = Date.now() + ANSWER_MS;
     while (socket.inbox.length < count && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
-    // An ack and the event it announces may come in either order.
-    const got = socket.inbox.splice(0).sort((a, b) => Number(a.json.janus === 'event') - Number(b.json.janus === 'event'));
+    // A reply and the event it announces may come in either order.
+    const isEvent = ({ json }) => Number(json.janus === 'event' || (json.sender !== undefined && json.transaction === undefined));
+    const got = socket.inbox.splice(0).sort((a, b) => isEvent(a) - isEvent(b));
     if (!quiet) this.note(label ?? `frame ${short(String(data))}`, got.flatMap((m) => [m.binary ? 'binary' : 'text', ...shape(m.json)]));
     return got.map((m) => m.json);
   }

@@ -13,13 +13,8 @@ const LONGEST_NAME: usize = 220;
 const LONGEST_PATH: usize = 3500;
 
 /// The extensions that packets keep in recordings: those that tell of the medium, not of its way.
-const KEPT: [&str; 5] = [
-    ext::AUDIO_LEVEL,
-    ext::VIDEO_ORIENTATION,
-    ext::PLAYOUT_DELAY,
-    ext::ABS_CAPTURE_TIME,
-    ext::DEPENDENCY_DESCRIPTOR,
-];
+const KEPT: [&str; 4] =
+    [ext::AUDIO_LEVEL, ext::VIDEO_ORIENTATION, ext::ABS_CAPTURE_TIME, ext::DEPENDENCY_DESCRIPTOR];
 
 /// A recording of one medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +65,9 @@ impl Subject {
         let codec = media.codec()?;
         let payload = media.payloads.iter().find(|p| Codec::of(p) == Some(codec))?;
         subject.codec = codec.api_name().to_owned();
-        subject.fmtp = payload.fmtp.clone().filter(|fmtp| !fmtp.is_empty());
+        // What Opus is asked for there tells a reader nothing.
+        let tells = |fmtp: &String| codec != Codec::Opus && !fmtp.is_empty();
+        subject.fmtp = payload.fmtp.clone().filter(tells);
         subject.red = media.payloads.iter().find(|p| p.is("red")).map(|p| p.pt);
         let kept = media.extensions.iter().filter(|e| KEPT.contains(&e.uri.as_str()));
         subject.extensions = kept.map(|e| (e.id, e.uri.clone())).collect();

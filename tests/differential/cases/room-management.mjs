@@ -53,7 +53,7 @@ export default {
       { room: 925, audiocodec: 'multiopus,isac32,isac16,pcmu,pcma,g722' }, { room: 926, audiocodec: 'l16' }, { room: 927, audiocodec: 'l16-48' }, { room: 928, audiocodec: 'g722' },
       { room: 929, opus_fec: false, opus_dtx: true, audiolevel_ext: false, audiolevel_event: true, audio_active_packets: 50, audio_level_average: 30 },
       { room: 930, videoorient_ext: false, playoutdelay_ext: false, transport_wide_cc_ext: false, notify_joining: true, require_pvtid: true, require_e2ee: true },
-      { room: 931, record: true, rec_dir: '/tmp', lock_record: true, secret: 's' }, { room: 932, audio_active_packets: 0, audio_level_average: 0 },
+      { room: 931, record: true, rec_dir: 'recordings', lock_record: true, secret: 's' }, { room: 932, audio_active_packets: 0, audio_level_average: 0 },
       { room: 933, audio_level_average: 127 }, { room: 934, audio_level_average: 128, audiolevel_event: true }, { room: 935, fir_freq: 0, bitrate: 64000, threads: 2 },
       { room: 936, video_svc: true, videocodec: 'vp9' }, { room: 937, vp9_profile: '0', videocodec: 'vp9' }, { room: 938, vp9_profile: '7', videocodec: 'vp9' },
       { room: 939, h264_profile: '42e01f', videocodec: 'h264' }, { room: 940, h264_profile: 'x', videocodec: 'h264' }, { room: 941, vp9_profile: '0' },
@@ -145,7 +145,7 @@ export default {
       await p.ask({ request: 'moderate', room: 980, id, mid: '0', mute: true });
     }
     for (const body of [{}, { mid: 5 }, { mid: '0' }, { mute: true }, { mid: '0', mute: 'x' }, { mid: '0', mute: 1 }, { mid: '9', mute: true }]) await p.ask({ request: 'moderate', room: 980, id: 5, ...body });
-    for (const record of [undefined, 'x', 1, null, false, false]) await p.ask({ request: 'enable_recording', room: 980, record });
+    for (const record of [undefined, 'x', 1, null, false, false, true, true, false]) await p.ask({ request: 'enable_recording', room: 980, record });
     await p.ask({ request: 'kick', room: 980, id: 5 });
     await settle(c);
     for (const request of ['configure', 'publish', 'unpublish', 'leave', 'join', 'joinandconfigure', 'start', 'subscribe']) await q.ask({ request, room: 980, ptype: 'publisher' });

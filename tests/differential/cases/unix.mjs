@@ -123,8 +123,9 @@ class Peer {
     for (const end = Date.now() + ANSWER_MS; this.inbox.length < count && Date.now() < end; )
       await new Promise((resolve) => setTimeout(resolve, 10));
     const got = this.inbox.map((packet) => (packet === null ? null : JSON.parse(packet)));
-    // An ack and the event it announces may come in either order.
-    got.sort((a, b) => Number(a?.janus === 'event') - Number(b?.janus === 'event'));
+    // A reply and the event it announces may come in either order.
+    const isEvent = (json) => Number(json?.janus === 'event' || (json?.sender !== undefined && json.transaction === undefined));
+    got.sort((a, b) => isEvent(a) - isEvent(b));
     const said = label ?? text.replace(/\d{4,}/g, 'N');
     this.c.note(`${this.name} ${said}`, got.flatMap((json) => (json ? shape(json) : ['it is ended'])));
     return got[0];

@@ -21,10 +21,11 @@ use std::time::{Duration, Instant};
 const BEST: (u8, u8) = (2, 2);
 /// Without packets of the best substream for so long, a lower one is recorded.
 const FALLBACK: Duration = Duration::from_millis(250);
-/// Extensions that belong to one transmission, or name a stream among others.
-const LEFT_OUT: [ExtensionKind; 5] = [
+/// Extensions that belong to one transmission or its receiver, or name a stream among others.
+const LEFT_OUT: [ExtensionKind; 6] = [
     ExtensionKind::TransportCc,
     ExtensionKind::AbsSendTime,
+    ExtensionKind::PlayoutDelay,
     ExtensionKind::Mid,
     ExtensionKind::Rid,
     ExtensionKind::RepairedRid,

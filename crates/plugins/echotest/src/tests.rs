@@ -269,8 +269,9 @@ fn a_recording_has_a_file_for_each_medium() {
 fn what_is_not_negotiated_or_does_not_come_is_not_recorded() {
     let mut rig = Rig::new();
     assert_eq!(rig.message(json!({"record": true, "filename": "x"}), None).len(), 2, "there is nothing yet");
-    let seen =
-        rig.message(json!({"record": true, "filename": "x"}), Some(&offer("recvonly", "sendonly", "")));
+    let seen = rig.message(json!({}), Some(&offer("recvonly", "sendonly", "")));
+    assert!(!seen.iter().any(|e| e.starts_with("record ")), "the wish came too early");
+    let seen = rig.message(json!({"record": true, "filename": "x"}), None);
     let records: Vec<_> = seen.iter().filter(|e| e.starts_with("record ")).collect();
     assert_eq!(records, ["record 1 /srv/x-video vp8", "record 2 /srv/x-data text"]);
 }

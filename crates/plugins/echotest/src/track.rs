@@ -51,6 +51,10 @@ impl<'p> Wish<'p> {
 impl Echo {
     /// Records all there is, and what comes with a later offer. What is recorded already goes on.
     pub(crate) fn record(&mut self, cx: &mut Cx, h: HandleId, wish: &Wish<'_>) {
+        if self.tracks.is_empty() {
+            // As with Janus: a wish that comes before there is anything to record is none.
+            return;
+        }
         let wish = Wish::again(wish.places, self.recording.get_or_insert_with(|| wish.base.clone()).clone());
         for track in self.tracks.iter_mut().filter(|t| t.file.is_none()) {
             let Ok(place) = wish.place(&track.subject.kind) else { continue };
