@@ -7,3 +7,4 @@ import './event-backend.mjs';
 import './certificates.mjs';
 import './guesses.mjs';
 import './drain.mjs';
+import './recordings.mjs';

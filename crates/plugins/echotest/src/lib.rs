@@ -19,10 +19,10 @@ mod track;
 
 use body::Body;
 use echo::Echo;
-use portunus_plugin::recording::Places;
+use portunus_plugin::recording::{Places, RecordingNews};
 use portunus_plugin::{
     About, Cx, DataMessage, HandleId, JsepKind, JsepPlan, MediaEvent, Message, Object, Plugin, PluginError,
-    RemoteJsep, Reply, Value, json,
+    RemoteJsep, Reply, RouteEnd, Value, json,
 };
 use portunus_sdp::MediaKind;
 use std::collections::BTreeMap;
@@ -142,6 +142,10 @@ impl Plugin for EchoTest {
                 }
             }
             MediaEvent::Recording { mid, news } => {
+                if *news == RecordingNews::Resumed {
+                    // What is missing cannot be made up for, and what follows cannot be seen without it.
+                    cx.keyframe(RouteEnd::new(h, mid));
+                }
                 if let Some(notice) = echo.on_recording(mid, news).filter(|_| self.events) {
                     cx.notify(Some(h), notice);
                 }

@@ -303,7 +303,10 @@ fn what_becomes_of_a_recording_is_told_to_event_handlers() {
         [r#"notify {"event":"recording-failed","media":"video","file":"x-video-1.mjr","reason":"full"}"#]
     );
     let resumed = told("1", RecordingNews::Resumed);
-    assert_eq!(resumed, [r#"notify {"event":"recording-resumed","media":"video","file":"x-video-1.mjr"}"#]);
+    assert_eq!(
+        resumed,
+        ["keyframe 1", r#"notify {"event":"recording-resumed","media":"video","file":"x-video-1.mjr"}"#]
+    );
     let ended = RecordingNews::Ended { file: "x-video-1.mjr".into(), frames: 1, lost: 0 };
     assert!(told("1", ended).is_empty());
 }

@@ -125,7 +125,11 @@ impl VideoRoom {
                 ("recording", None)
             }
             RecordingNews::Failed { why } => ("recording-failed", Some(why.as_str())),
-            RecordingNews::Resumed => ("recording-resumed", None),
+            RecordingNews::Resumed => {
+                // What is missing cannot be made up for, and what follows cannot be seen without it.
+                cx.keyframe(RouteEnd::new(h, mid));
+                ("recording-resumed", None)
+            }
             RecordingNews::Ended { .. } => return,
         };
         let mut more = vec![("id", id), ("mid", mid.into()), ("file", recorded.file.as_str().into())];
