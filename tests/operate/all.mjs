@@ -8,3 +8,4 @@ import './certificates.mjs';
 import './guesses.mjs';
 import './drain.mjs';
 import './recordings.mjs';
+import './recording-names.mjs';
