@@ -4,6 +4,7 @@ use super::{Frames, Receivers, add_peer, cpu_time, end, worker};
 use crate::socket::Waker;
 use crate::worker::{Mailbox, Worker, WorkerMessage};
 use portunus_plugin::media::MediaCommand;
+use portunus_plugin::recording::Tape;
 use portunus_sdp::Negotiated;
 use portunus_srtp::Profile;
 use std::io;
@@ -27,8 +28,21 @@ pub struct Live {
     pub calls_saved: u64,
 }
 
-/// Publishes frames in real time to the first of so many workers, which share the subscribers: so many packets in each
-/// frame, so far apart from each other; so many frames, one after this time. Returns what each worker spent.
+/// How a publisher sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Packets in each frame.
+    pub packets: usize,
+    /// From one of them to the next.
+    pub apart: Duration,
+    /// Frames in all.
+    pub frames: usize,
+    /// From one of them to the next.
+    pub every: Duration,
+}
+
+/// Publishes frames in real time to the first of so many workers, which share the subscribers; recorded, if there is a tape.
+/// Returns what each worker spent.
 ///
 /// # Errors
 /// A socket could not be opened, or a thread not started.
@@ -38,12 +52,16 @@ pub fn publish_live(
     workers: usize,
     receivers: &mut Receivers,
     ssrc: u32,
-    (packets, apart): (usize, Duration),
-    (frames, every): (usize, Duration),
+    Pace { packets, apart, frames, every }: Pace,
+    tape: Option<Arc<dyn Tape>>,
 ) -> io::Result<Vec<Live>> {
     let socket = std::net::UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let to = receivers.addresses();
     let (made, mailboxes, server) = start(media, workers, socket.local_addr()?, &to)?;
+    if let (Some(first), true) = (mailboxes.first(), tape.is_some()) {
+        let source = end(media, 0);
+        first.send(WorkerMessage::Command(MediaCommand::Record { source, tape }));
+    }
     let threads: io::Result<Vec<_>> = made.into_iter().map(run).collect();
     let threads = threads?;
     let mut source = Frames::new(media, Profile::AeadAes128Gcm, payload)?;
