@@ -139,8 +139,9 @@ impl Tape for Reel {
         }
         waiting.frames += 1;
         let after = waiting.bytes.len();
-        drop(waiting);
+        // While nobody can take it: what is taken has been counted.
         self.counters.waiting.fetch_add(after - before, Ordering::Relaxed);
+        drop(waiting);
         // Once for each time it is passed.
         if before < MUCH && after >= MUCH {
             self.writer.unpark();

@@ -177,7 +177,42 @@ fn who_does_not_keep_up_loses_frames_and_says_so_once() {
     let (frames, lost) = (counters.frames.load(Ordering::Relaxed), counters.lost.load(Ordering::Relaxed));
     assert_eq!(frames + lost, 201);
     let told = desk.told();
-    assert_eq!(told.iter().filter(|t| t.contains("does not keep up")).count(), 1, "{told:?}");
-    assert!(told.contains(&"Resumed".to_owned()), "{told:?}");
+    // Once for each time; on a busy machine there may be several.
+    let failed = told.iter().filter(|t| t.contains("does not keep up")).count();
+    let resumed = told.iter().filter(|t| *t == "Resumed").count();
+    assert!((1..5).contains(&failed) && resumed == failed, "{told:?}");
     assert_eq!(counters.open.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_waits_is_counted_while_it_is_written() {
+    let desk = Desk::new("count");
+    let settings = Settings { waiting_total: 4 << 20, ..Settings::default() };
+    let mut recorder = desk.recorder(settings);
+    let tapes: Vec<_> =
+        (1..5).map(|n| recorder.begin(source(n), recording(desk.place(&format!("t{n}")))).unwrap()).collect();
+    thread::scope(|scope| {
+        for tape in &tapes {
+            scope.spawn(move || {
+                for n in 0..20_000 {
+                    tape.packet(Instant::now(), Tapped::Rtp(&[7; 40]));
+                    if n % 50 == 0 {
+                        thread::yield_now();
+                    }
+                }
+            });
+        }
+    });
+    let counters = recorder.counters().clone();
+    recorder.finish(Duration::from_secs(10));
+    assert_eq!(counters.waiting.load(Ordering::Relaxed), 0);
+    let (frames, lost) = (counters.frames.load(Ordering::Relaxed), counters.lost.load(Ordering::Relaxed));
+    assert_eq!((frames + lost, lost), (80_000, 0), "80,000 frames of 50 bytes are less than what may wait");
+    for n in 1..5 {
+        assert_eq!(frames_of(&desk.read(&format!("t{n}.mjr"))), 20_000);
+    }
+}
+
+fn frames_of(bytes: &[u8]) -> usize {
+    Reader::new(bytes).unwrap().count()
 }
