@@ -16,7 +16,7 @@ test: ## All checks and tests, with a table of times at the end (make test STAGE
 test-long: ## Storms of the video room for minutes, a ten minute call in a browser
 	@scripts/setup.sh test
 	@STORM_LONG=$$(date +%s) cargo test --locked --profile ci --package portunus-testkit --test videoroom_storm -- --nocapture
-	@cargo build --locked --profile ci --package portunus
+	@cargo build --locked --profile ci --package portunus --package portunus-postproc
 	@cd tests/browser && PORTUNUS_BIN=$(CURDIR)/target/ci/portunus node --test --test-reporter=spec suites/long.mjs
 	@cd tests/operate && OPERATE_LONG=1 PORTUNUS_BIN=$(CURDIR)/target/ci/portunus node --test --test-reporter=spec all.mjs
 

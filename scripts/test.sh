@@ -25,7 +25,7 @@ stage_unit() {
 }
 stage_doc() { cargo test --workspace --doc --locked --profile "$PROFILE" --quiet; }
 stage_fuzz() { scripts/fuzz.sh "${FUZZ_SECONDS:-5}"; }
-stage_gateway() { cargo build --locked --profile "$PROFILE" --package portunus; }
+stage_gateway() { cargo build --locked --profile "$PROFILE" --package portunus --package portunus-postproc; }
 stage_differential() { WRAPPER=$(namespace) node_tests tests/differential all.mjs; }
 stage_janode() { node_tests tests/janode all.mjs; }
 stage_operate() { node_tests tests/operate all.mjs; }

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 
+import { gatewayBinary } from '../harness/gateway.mjs';
 import { CAMERA, DATA, MICROPHONE, TEST_MS, sleep, withGateway } from '../harness/suite.mjs';
 
 const SPOKEN_MS = 5_000;
@@ -55,12 +56,24 @@ describe('recording of an echo call', () => {
       const audio = convert(folder, `${videocodec}-audio.mjr`, 'opus');
       assert.equal(audio.codec_name, 'opus');
       near(audio.duration, spoken, 'seconds of sound');
+      const own = played(make(folder, [`${videocodec}-audio.mjr`], 'own.opus'));
+      assert.ok(Math.abs(own.duration - audio.duration) < 0.05, `${own.duration} s by our own tool, ${audio.duration} s by Janus'`);
       const video = convert(folder, `${videocodec}-video.mjr`, videocodec === 'h264' ? 'mp4' : 'webm');
       assert.equal(video.codec_name, videocodec);
       assert.deepEqual([video.width, video.height], [640, 480]);
       near(video.duration, spoken, 'seconds of picture');
       const sent = after.out.video[0].framesEncoded - before.out.video[0].framesEncoded;
       assert.ok(Math.abs(video.frames - sent) <= sent * 0.1 + 3, `${video.frames} frames, ${sent} were sent`);
+      if (videocodec !== 'h264') {
+        const both = make(folder, [`${videocodec}-audio.mjr`, `${videocodec}-video.mjr`], 'both.webm');
+        const shown = played(both, 'v');
+        assert.deepEqual([shown.codec_name, shown.width, shown.height], [videocodec, 640, 480]);
+        near(shown.duration, spoken, 'seconds of both');
+        assert.ok(Math.abs(shown.frames - video.frames) <= 2, `${shown.frames} frames by our own tool, ${video.frames} by Janus'`);
+        assert.equal(played(both, 'a').codec_name, 'opus');
+        // All of it can be decoded.
+        execFileSync('ffmpeg', ['-v', 'error', '-xerror', '-i', both, '-f', 'null', '-'], { stdio: 'pipe' });
+      }
       t.diagnostic(`${spoken.toFixed(2)} s spoken; sound ${audio.duration} s, picture ${video.duration} s, ${video.frames} of ${sent} frames`);
       return undefined;
     });
@@ -87,10 +100,24 @@ async function record(tab, filename) {
 function convert(folder, name, ending) {
   const to = path.join(folder, `${name}.${ending}`);
   execFileSync('janus-pp-rec', [path.join(folder, name), to], { stdio: 'pipe' });
-  const asked = ['-v', 'error', '-count_packets', '-show_entries', 'stream=codec_name,width,height,nb_read_packets:format=duration:packet=pts_time', '-of', 'json', to];
+  return played(to);
+}
+
+/** Our own tool makes a file of recordings. */
+function make(folder, names, ending) {
+  const tool = path.join(path.dirname(gatewayBinary()), 'portunus-pp-rec');
+  const to = path.join(folder, `${names[0]}.${ending}`);
+  execFileSync(tool, [...names.map((name) => path.join(folder, name)), to], { stdio: 'pipe' });
+  return to;
+}
+
+/** What ffprobe says of the first stream of a kind. */
+function played(file, kind = '') {
+  const of = kind ? ['-select_streams', kind] : [];
+  const asked = ['-v', 'error', '-count_packets', ...of, '-show_entries', 'stream=codec_name,width,height,nb_read_packets:format=duration:packet=pts_time', '-of', 'json', file];
   const { streams: [stream], format, packets } = JSON.parse(execFileSync('ffprobe', asked, { maxBuffer: 1 << 26 }).toString());
   const times = packets.map((packet) => Number(packet.pts_time));
-  assert.ok(times.every((time, i) => i === 0 || time >= times[i - 1]), `${name}: times go backwards`);
+  assert.ok(times.every((time, i) => i === 0 || time >= times[i - 1]), `${file}: times go backwards`);
   return { ...stream, duration: Number(format.duration) || times.at(-1) - times[0], frames: Number(stream.nb_read_packets) };
 }
 

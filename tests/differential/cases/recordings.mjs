@@ -1,9 +1,11 @@
 // Recordings: which files there are, what their headers say, and what the first frames are like. Both run in the folder of
 // their settings, so that relative names begin there.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
+import { gatewayBinary } from '../../browser/harness/gateway.mjs';
 import { Party } from '../party.mjs';
 import { withPeers } from '../peer.mjs';
 
@@ -29,6 +31,8 @@ export default {
     await party.gone();
     await sleep(CLOSED_MS);
     files(c, /^(sub|too|echotest)/);
+    converted(c, ['sub/folder/echo-audio.mjr', 'sub/folder/echo-video.mjr'], 'echo.webm');
+    converted(c, ['sub/folder/echo-audio.mjr'], 'echo.opus');
   }),
 
   'a room': (c) => withPeers(async (open) => {
@@ -91,6 +95,13 @@ function files(c, fits) {
   const names = readdirSync(c.folder, { recursive: true }).filter((name) => name.includes('.mjr') && fits.test(name)).sort();
   c.note('files', names.map(plain));
   for (const name of names) c.note(`file ${plain(name)}`, described(path.join(c.folder, name)));
+}
+
+/** Our own tool makes a file of recordings, whoever made them. */
+function converted(c, names, to) {
+  const tool = path.join(path.dirname(gatewayBinary()), 'portunus-pp-rec');
+  const outcome = spawnSync(tool, [...names, to], { cwd: c.folder, encoding: 'utf8' });
+  c.note(`${to} by our own tool`, outcome.status === 0 && existsSync(path.join(c.folder, to)) ? 'is made' : `is not made: ${outcome.error ?? outcome.stderr}`);
 }
 
 function described(file) {
