@@ -81,6 +81,9 @@ impl Core {
                     self.outputs.push_back(Output::Record { source, recording });
                 }
             }
+            Effect::PauseRecording { source, paused } => {
+                self.media_command(MediaCommand::PauseRecording { source, paused });
+            }
             Effect::EndRecording { source } => self.outputs.push_back(Output::EndRecording { source }),
             Effect::Task { ticket, task } => self.begin_task(plugin, ticket, task),
             Effect::Data { handle, message } => {

@@ -76,6 +76,14 @@ pub enum Effect {
         /// Where, and what stands in its header.
         recording: Box<Recording>,
     },
+    /// Leave out what comes in on a medium that is recorded, or no longer. The recording goes on where it was, its
+    /// timestamps as much later as it took.
+    PauseRecording {
+        /// The source.
+        source: RouteEnd,
+        /// Which of the two.
+        paused: bool,
+    },
     /// End the recording of a medium, if there is one.
     EndRecording {
         /// The source.
@@ -238,6 +246,11 @@ impl Cx {
     /// See [`Effect::Record`].
     pub fn record(&mut self, source: RouteEnd, recording: Recording) {
         self.effects.push(Effect::Record { source, recording: Box::new(recording) });
+    }
+
+    /// See [`Effect::PauseRecording`].
+    pub fn pause_recording(&mut self, source: RouteEnd, paused: bool) {
+        self.effects.push(Effect::PauseRecording { source, paused });
     }
 
     /// See [`Effect::EndRecording`].

@@ -173,6 +173,13 @@ pub enum MediaCommand {
         /// Who gets the packets.
         tape: Option<Arc<dyn Tape>>,
     },
+    /// See [`Effect::PauseRecording`](crate::Effect::PauseRecording).
+    PauseRecording {
+        /// The source.
+        source: RouteEnd,
+        /// Whether packets are left out.
+        paused: bool,
+    },
     /// Tell what is known of a peer. Answered by [`MediaEvent::Report`], if there is a peer.
     Report {
         /// The handle.
@@ -203,9 +210,10 @@ impl MediaCommand {
             | Self::Unroute { sink }
             | Self::Select { sink, .. }
             | Self::PlayoutDelay { sink, .. } => sink.handle,
-            Self::Keyframe { source } | Self::WatchAudio { source, .. } | Self::Record { source, .. } => {
-                source.handle
-            }
+            Self::Keyframe { source }
+            | Self::WatchAudio { source, .. }
+            | Self::Record { source, .. }
+            | Self::PauseRecording { source, .. } => source.handle,
         }
     }
 }

@@ -35,6 +35,36 @@ export default {
     converted(c, ['sub/folder/echo-audio.mjr'], 'echo.opus');
   }),
 
+  'what is switched off': (c) => withPeers(async (open) => {
+    const party = await Party.enter(c, 'Ann', ECHO);
+    await connect(party, await open(), ['voice', 'face'], { audio: true, video: true });
+    await party.ask({ record: true, filename: 'off/echo' });
+    await sleep(RECORDED_MS);
+    await party.ask({ audio: false });
+    await sleep(RECORDED_MS);
+    await party.ask({ audio: true });
+    await sleep(RECORDED_MS);
+    await party.ask({ record: false });
+    const [p, q] = [await Party.enter(c, 'p'), await Party.enter(c, 'q')];
+    await p.ask({ request: 'create', room: 3, rec_dir: 'off' });
+    await q.ask({ request: 'join', ptype: 'publisher', room: 3, id: 7 });
+    await connect(q, await open(), ['audio', 'video'], { request: 'publish' });
+    await q.ask({ request: 'configure', record: true, filename: 'room' });
+    await sleep(RECORDED_MS);
+    await p.ask({ request: 'moderate', room: 3, id: 7, mid: '0', mute: true });
+    await q.ask({ request: 'configure', video: false });
+    await sleep(RECORDED_MS);
+    await p.ask({ request: 'moderate', room: 3, id: 7, mid: '0', mute: false });
+    await q.ask({ request: 'configure', video: true });
+    await sleep(RECORDED_MS);
+    await q.ask({ request: 'configure', record: false });
+    await sleep(CLOSED_MS);
+    for (const name of ['echo-audio', 'echo-video', 'room-audio-0', 'room-video-1']) c.note(`the pause in ${name}`, pause(path.join(c.folder, 'off', `${name}.mjr`)));
+    await q.ask({ request: 'unpublish' }, { quiet: true });
+    await p.ask({ request: 'destroy', room: 3 }, { quiet: true });
+    await party.gone();
+  }),
+
   'a room': (c) => withPeers(async (open) => {
     const [p, q] = [await Party.enter(c, 'p'), await Party.enter(c, 'q')];
     const guard = { room: 1, secret: 's' };
@@ -123,6 +153,21 @@ function described(file) {
     count += 1;
   }
   return [bytes.subarray(0, 8).toString(), ...lines, count > 10 && last > 1000 ? 'many frames, more than a second' : `${count} frames`];
+}
+
+/** Whether there is a second without frames, and what the numbers of the packets do there. */
+function pause(file) {
+  const bytes = readFileSync(file);
+  let [before, found] = [null, 'no pause'];
+  for (let at = 10 + bytes.readUInt16BE(8); at + 22 <= bytes.length; at += 10 + bytes.readUInt16BE(at + 8)) {
+    const now = { ms: bytes.readUInt32BE(at + 4), sequence: bytes.readUInt16BE(at + 12), timestamp: bytes.readUInt32BE(at + 14) };
+    if (before && now.ms - before.ms > 1_000) {
+      const gap = (now.sequence - before.sequence) & 0xffff;
+      found = `a pause; the sequence numbers ${gap === 1 ? 'go on' : 'leap'}`;
+    }
+    before = now;
+  }
+  return [found];
 }
 
 /** Without what is drawn. */

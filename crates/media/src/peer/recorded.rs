@@ -34,6 +34,8 @@ const LEFT_OUT: [ExtensionKind; 6] = [
 /// A tape and how packets get onto it.
 pub(crate) struct Recorded {
     tape: Arc<dyn Tape>,
+    /// Packets are left out.
+    paused: bool,
     layout: Option<Layout>,
     choice: Choice,
     /// Begins with the first packet, and its numbers.
@@ -44,7 +46,7 @@ pub(crate) struct Recorded {
 impl Recorded {
     fn new(tape: Arc<dyn Tape>) -> Self {
         let buffer = Box::new([0; MAX_PACKET]);
-        Self { tape, layout: None, choice: Choice::All, stream: None, buffer }
+        Self { tape, paused: false, layout: None, choice: Choice::All, stream: None, buffer }
     }
 
     fn set_layout(&mut self, layout: Option<Layout>) {
@@ -113,8 +115,19 @@ impl Peer {
         }
     }
 
+    /// Leaves packets out, or takes them again: from a keyframe on, without a gap in the numbers.
+    pub(crate) fn pause_recording(&mut self, cx: &mut PeerCx<'_>, line: usize, paused: bool, now: Instant) {
+        let Some(recorded) = self.lines.get_mut(line).and_then(|l| l.recorded.as_mut()) else { return };
+        recorded.paused = paused;
+        match (&mut recorded.stream, paused) {
+            (Some((stream, _)), true) => stream.pause(),
+            (_, true) => {}
+            (_, false) => self.request_keyframe(cx, line, None, now),
+        }
+    }
+
     pub(crate) fn is_recorded(&self, line: usize) -> bool {
-        self.lines.get(line).is_some_and(|l| l.recorded.is_some())
+        self.lines.get(line).and_then(|l| l.recorded.as_ref()).is_some_and(|r| !r.paused)
     }
 
     /// A packet of a line that is recorded.
@@ -164,7 +177,7 @@ impl Peer {
 /// Puts a message of a data channel onto the tape, if there is one.
 pub(super) fn put_message_on_tape(lines: &[Line], payload: &[u8], now: Instant) {
     let data = lines.iter().filter(|l| matches!(l.kind, MediaKind::Data));
-    for recorded in data.filter_map(|l| l.recorded.as_ref()) {
+    for recorded in data.filter_map(|l| l.recorded.as_ref()).filter(|r| !r.paused) {
         recorded.tape.packet(now, Tapped::Data(payload));
     }
 }

@@ -107,6 +107,32 @@ fn a_tape_ends_when_it_is_told_to_and_with_its_peer() {
 }
 
 #[test]
+fn a_pause_leaves_no_gap_in_the_numbers_and_takes_its_time() {
+    let mut s = Simulation::new(vec![audio(0)], |_| {});
+    s.connect();
+    let tape = record(&mut s, "0");
+    let source = RouteEnd::new(s.handles[SERVER], "0");
+    for n in 0..150_u16 {
+        if let Some(paused) =
+            [(50, true), (100, false)].iter().find(|(at, _)| *at == n).map(|(_, paused)| *paused)
+        {
+            s.command(SERVER, MediaCommand::PauseRecording { source: source.clone(), paused });
+        }
+        s.send(&rtp("0", "", OPUS, 5, n, u32::from(n) * 960, &[7; 80]));
+        s.run(MS * 20);
+    }
+    let packets = tape.packets();
+    assert!((98..=102).contains(&packets.len()), "{}", packets.len());
+    assert!(packets.windows(2).all(|w| w[1].sequence == w[0].sequence.wrapping_add(1)));
+    let jumps: Vec<u32> = packets
+        .windows(2)
+        .map(|w| w[1].timestamp.wrapping_sub(w[0].timestamp))
+        .filter(|j| *j != 960)
+        .collect();
+    assert!(jumps.len() == 1 && (45_000..52_000).contains(&jumps[0]), "{jumps:?}");
+}
+
+#[test]
 fn what_a_sender_pads_with_does_not_get_onto_a_tape() {
     let mut s = Simulation::new(vec![video(0, Some(RTX))], |_| {});
     s.connect();

@@ -59,6 +59,11 @@ impl Worker {
                     tracing::warn!(handle = %source.handle, mid = source.mid, "recording of a medium that is not there");
                 }
             }
+            MediaCommand::PauseRecording { source, paused } => {
+                if let Some((key, line)) = self.find_line(source.handle, &source.mid) {
+                    self.with_peer(key, now, |peer, cx| peer.pause_recording(cx, line, paused, now));
+                }
+            }
             MediaCommand::Unroute { sink } => {
                 if let Some(to) = self.find_line(sink.handle, &sink.mid) {
                     self.unroute(to);

@@ -89,6 +89,9 @@ impl Rig {
                 let e2ee = if subject.encrypted { " e2ee" } else { "" };
                 format!("record {} {} {}{red}{e2ee}", source.mid, path.display(), subject.codec)
             }
+            Effect::PauseRecording { source, paused } => {
+                format!("{} recording {}", if paused { "pause" } else { "resume" }, source.mid)
+            }
             Effect::EndRecording { source } => format!("end recording {}", source.mid),
             Effect::Keyframe { source } => format!("keyframe {}", source.mid),
             Effect::Cap { bitrate, .. } => format!("cap {bitrate}"),
@@ -263,6 +266,18 @@ fn a_recording_has_a_file_for_each_medium() {
     rig.message(json!({"record": true, "filename": "d"}), Some(&plain()));
     let h = rig.h;
     assert_eq!(rig.run(|p, cx| p.detach(cx, h)), ends);
+}
+
+#[test]
+fn what_is_switched_off_is_not_recorded() {
+    let mut rig = Rig::connected(&plain());
+    let seen = rig.message(json!({"record": true, "filename": "x", "audio": false}), None);
+    assert!(seen.contains(&"pause recording 0".to_owned()), "{seen:?}");
+    let seen = rig.message(json!({"audio": true, "video": false}), None);
+    let wanted = ["resume recording 0".to_owned(), "pause recording 1".to_owned()];
+    assert!(wanted.iter().all(|w| seen.contains(w)), "{seen:?}");
+    let seen = rig.message(json!({"audio": true, "video": false}), Some(&plain()));
+    assert!(!seen.iter().any(|e| e.contains("recording 0") || e.contains("recording 1")), "{seen:?}");
 }
 
 #[test]

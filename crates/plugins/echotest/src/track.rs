@@ -12,6 +12,8 @@ pub(crate) struct Track {
     pub(crate) subject: Subject,
     /// The name of its file while it is recorded.
     pub(crate) file: Option<String>,
+    /// It is recorded, but switched off: nothing is written.
+    pub(crate) paused: bool,
 }
 
 /// Where a recording is asked for: the path of its files but for their endings.
@@ -59,7 +61,23 @@ impl Echo {
         for track in self.tracks.iter_mut().filter(|t| t.file.is_none()) {
             let Ok(place) = wish.place(&track.subject.kind) else { continue };
             track.file = Some(format!("{}.mjr", place.name()));
+            track.paused = false;
             cx.record(RouteEnd::new(h, &track.mid), Recording { place, subject: track.subject.clone() });
+        }
+    }
+
+    /// What is switched off is not recorded either.
+    pub(crate) fn pause_recordings(&mut self, cx: &mut Cx, h: HandleId) {
+        let (audio, video) = (self.audio, self.video);
+        for track in self.tracks.iter_mut().filter(|t| t.file.is_some()) {
+            let paused = match track.subject.kind {
+                MediaKind::Audio => !audio,
+                MediaKind::Video => !video,
+                _ => false,
+            };
+            if std::mem::replace(&mut track.paused, paused) != paused {
+                cx.pause_recording(RouteEnd::new(h, &track.mid), paused);
+            }
         }
     }
 
@@ -79,7 +97,7 @@ impl Echo {
                 continue;
             }
             match tracks.iter_mut().find(|new| new.mid == old.mid && new.subject == old.subject) {
-                Some(new) => new.file = old.file.take(),
+                Some(new) => (new.file, new.paused) = (old.file.take(), old.paused),
                 None => cx.end_recording(RouteEnd::new(h, &old.mid)),
             }
         }

@@ -78,6 +78,8 @@ pub(crate) struct Recorded {
     pub(crate) file: String,
     /// What the stream was like when it began.
     pub(crate) subject: Subject,
+    /// The stream is muted: nothing is written.
+    pub(crate) paused: bool,
 }
 
 /// What a subscriber must know of a stream to be offered it.

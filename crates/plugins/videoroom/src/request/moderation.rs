@@ -55,6 +55,7 @@ impl VideoRoom {
         };
         stream.moderated = mute;
         self.flow_feed(cx, &room, &id);
+        self.update_recordings(cx, h);
         let word = if mute { "muted" } else { "unmuted" };
         let mut told = event(&room);
         told.insert("id".into(), id.to_value());

@@ -83,8 +83,13 @@ impl VideoRoom {
         for stream in &mut publisher.streams {
             let end = RouteEnd::new(h, &stream.mid);
             let subject = stream.subject.as_ref().filter(|_| wanted && !stream.disabled);
-            let goes_on = stream.recorded.as_ref().map(|r| &r.subject) == subject;
-            if goes_on {
+            let paused = !stream.flows();
+            if let (Some(recorded), Some(subject)) = (&mut stream.recorded, subject)
+                && recorded.subject == *subject
+            {
+                if std::mem::replace(&mut recorded.paused, paused) != paused {
+                    cx.pause_recording(end, paused);
+                }
                 continue;
             }
             if stream.recorded.take().is_some() {
@@ -95,10 +100,13 @@ impl VideoRoom {
             match place(&self.settings.places, room, &name) {
                 Ok(place) => {
                     let file = format!("{}.mjr", place.name());
-                    stream.recorded = Some(Recorded { file, subject: subject.clone() });
+                    stream.recorded = Some(Recorded { file, subject: subject.clone(), paused });
                     let mut subject = subject.clone();
                     (subject.description, subject.encrypted) = (stream.description.clone(), e2ee);
-                    cx.record(end, Recording { place, subject });
+                    cx.record(end.clone(), Recording { place, subject });
+                    if paused {
+                        cx.pause_recording(end, true);
+                    }
                 }
                 Err(why) => misplaced = Some((stream.mid.clone(), why)),
             }

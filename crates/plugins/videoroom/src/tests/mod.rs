@@ -210,6 +210,9 @@ impl Rig {
                 }
                 text + if subject.encrypted { " encrypted" } else { "" }
             }
+            Effect::PauseRecording { source, paused } => {
+                format!("{} recording {}", if paused { "pause" } else { "resume" }, self.end(&source))
+            }
             Effect::EndRecording { source } => format!("end recording {}", self.end(&source)),
             Effect::WatchAudio { source, watch } => {
                 format!("watch {} {:?}", self.end(&source), watch.map(|w| (w.packets, w.level)))
