@@ -3,7 +3,7 @@
 //
 // What may wait, from docs/configuration.md and the limits of the transport: for each session and each WebSocket
 // `max_events_per_session` (1000) events of 4 MiB together; for all of them together 128 MiB, beyond which each has 64
-// KiB. On top, each connection has up to 64 KiB in hand, once as values, once as text, and its write buffer.
+// KiB. On top, each connection has up to 48 KiB in hand, as messages, as text, and in its write buffer.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -27,6 +27,7 @@ const TEST = { timeout: LONG ? 600_000 : 200_000 };
 const VIDEOROOM = 'janus.plugin.videoroom';
 
 const BUDGET_KB = 128 * 1024;
+/** Beyond the budget, in hand, and what the allocator adds. */
 const IN_HAND_KB = 256;
 const LARGE = 16_384;
 /** So much more memory shows that the kernel's buffers are full and events wait in the gateway. */

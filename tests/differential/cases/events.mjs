@@ -114,6 +114,8 @@ async function unreachable(log, k, open) {
   await log.until('who is not reached', '16/1 failed', { ms: 20_000 });
   await party.gone();
   await log.until('who is not reached', '2 detached');
+  // What follows, follows at once; Janus tells of nothing more, so there is nothing to wait for.
+  await sleep(500);
   return () => {
     log.order('who is not reached', /$^/);
     log.bodies(

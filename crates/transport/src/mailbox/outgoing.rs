@@ -146,7 +146,7 @@ impl Lane {
     /// Enough for one write; small, so that little is in hand when a connection dies.
     fn batch(&mut self, room: &Room) -> Vec<Item> {
         const BATCH_ITEMS: usize = 32;
-        const BATCH_BYTES: usize = 64 << 10;
+        const BATCH_BYTES: usize = 32 << 10;
         let mut batch = Vec::new();
         let mut bytes = 0;
         while batch.len() < BATCH_ITEMS && bytes < BATCH_BYTES {
