@@ -86,7 +86,7 @@ async function session(c, open) {
   const other = await open('api.sock');
   await other.call({ janus: 'keepalive', session_id });
   await other.call({ janus: 'claim', session_id });
-  await other.call({ janus: 'detach', session_id, handle_id }, 2);
+  await other.call({ janus: 'detach', session_id, handle_id }, 1, { events: false });
   await other.call({ janus: 'destroy', session_id });
   await other.call({ janus: 'keepalive', session_id });
 }
@@ -117,12 +117,15 @@ class Peer {
     this.child.kill();
   }
 
-  async ask(text, { count = 1, label } = {}) {
+  /** With `events: false` only replies are noted: which events go with them is up to Janus' threads. */
+  async ask(text, { count = 1, label, events = true } = {}) {
     this.inbox.length = 0;
     this.child.stdin.write(`${JSON.stringify(text)}\n`);
-    for (const end = Date.now() + ANSWER_MS; this.inbox.length < count && Date.now() < end; )
+    const read = () => this.inbox.map((packet) => (packet === null ? null : JSON.parse(packet))).filter((json) => events || json?.sender === undefined);
+    for (const end = Date.now() + ANSWER_MS; read().length < count && Date.now() < end; )
       await new Promise((resolve) => setTimeout(resolve, 10));
-    const got = this.inbox.map((packet) => (packet === null ? null : JSON.parse(packet)));
+    if (!events) await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    const got = read();
     // A reply and the event it announces may come in either order.
     const isEvent = (json) => Number(json?.janus === 'event' || (json?.sender !== undefined && json.transaction === undefined));
     got.sort((a, b) => isEvent(a) - isEvent(b));
@@ -131,7 +134,7 @@ class Peer {
     return got[0];
   }
 
-  call(message, count = 1) {
-    return this.ask(JSON.stringify({ transaction: 't', ...message }), { count });
+  call(message, count = 1, options = {}) {
+    return this.ask(JSON.stringify({ transaction: 't', ...message }), { count, ...options });
   }
 }
