@@ -6,9 +6,9 @@ use portunus_plugin::recording::Places;
 use std::path::{Component, Path, PathBuf};
 
 fuzz_target!(|data: &str| {
-    let roots: Vec<PathBuf> = ["/srv/work", "/archive", "/srv/work/inner"].map(PathBuf::from).into();
+    let roots: Vec<PathBuf> = ["/srv/calls", "/archive", "/srv/calls/inner"].map(PathBuf::from).into();
     let protected = [PathBuf::from("/archive/protected")];
-    let places = Places::new(Path::new("/srv/work"), &roots, &protected);
+    let places = Places::new(Path::new("/srv/calls"), &roots, &protected);
     let (folder, name) = data.split_once('|').map_or((None, data), |(folder, name)| (Some(folder), name));
     let Ok(place) = places.place(folder, name) else { return };
     assert!(roots.contains(&place.root));

@@ -227,27 +227,27 @@ mod tests {
 
     fn places() -> Places {
         let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let roots = paths(&["/srv/work", "/archive", "/srv/work/inner", "/recordings/./x/.."]);
-        Places::new(Path::new("/srv/work"), &roots, &paths(&["/srv/work/protected"]))
+        let roots = paths(&["/srv/calls", "/archive", "/srv/calls/inner", "/recordings/./x/.."]);
+        Places::new(Path::new("/srv/calls"), &roots, &paths(&["/srv/calls/protected"]))
     }
 
     #[test]
     fn names_stay_below_an_allowed_folder() {
         let table = [
-            (None, "a", "/srv/work", "a"),
-            (None, "a/b", "/srv/work", "a/b"),
-            (None, "./a//b", "/srv/work", "a/b"),
-            (None, "x/../a", "/srv/work", "a"),
-            (None, "../work/a", "/srv/work", "a"),
+            (None, "a", "/srv/calls", "a"),
+            (None, "a/b", "/srv/calls", "a/b"),
+            (None, "./a//b", "/srv/calls", "a/b"),
+            (None, "x/../a", "/srv/calls", "a"),
+            (None, "../calls/a", "/srv/calls", "a"),
             (None, "/archive/a", "/archive", "a"),
-            (None, "/srv/work/inner/a", "/srv/work/inner", "a"),
+            (None, "/srv/calls/inner/a", "/srv/calls/inner", "a"),
             (Some("/archive"), "a", "/archive", "a"),
             (Some("/archive/"), "b/a", "/archive", "b/a"),
             (Some("/recordings"), "%2e%2e", "/recordings", "%2e%2e"),
-            (Some("sub"), "a", "/srv/work", "sub/a"),
-            (Some(""), "a", "/srv/work", "a"),
+            (Some("sub"), "a", "/srv/calls", "sub/a"),
+            (Some(""), "a", "/srv/calls", "a"),
             (Some("/etc"), "/archive/a", "/archive", "a"),
-            (None, "...", "/srv/work", "..."),
+            (None, "...", "/srv/calls", "..."),
         ];
         for (folder, name, root, below) in table {
             let place = places().place(folder, name).unwrap();
@@ -263,7 +263,7 @@ mod tests {
             (None, "../a", "recordings_roots"),
             (None, "a/../../b", "recordings_roots"),
             (None, "/etc/cron.d/x", "recordings_roots"),
-            (None, "/srv/workshop/a", "recordings_roots"),
+            (None, "/srv/calls-of-others/a", "recordings_roots"),
             (None, "/../../../../../../etc/x", "recordings_roots"),
             (Some("/etc"), "a", "recordings_roots"),
             (Some("/archive/.."), "a", "recordings_roots"),

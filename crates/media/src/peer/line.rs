@@ -1,16 +1,16 @@
 //! One m-line of a peer: what was negotiated, the sources it receives, the sink it sends.
 
-use super::Feeder;
 use super::keyframe::KeyframeRequests;
 use super::recorded::Recorded;
 use super::speaker::SpeakerLevel;
+use super::{Feeder, Ready};
 use crate::meter::LayerMeter;
 use portunus_bwe::Layer;
 use portunus_plugin::media::LayerTarget;
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::codec::{Codec, PayloadInspector};
 use portunus_rtp::extension::{ExtensionKind, ExtensionMap, IdText};
-use portunus_rtp::layers::{SimulcastSelector, SvcSelector};
+use portunus_rtp::layers::{SimulcastSelector, SvcSelector, Verdict};
 use portunus_rtp::mapping::{SinkStream, SourceId};
 use portunus_rtp::receive::{NackGenerator, ReceiverStats, SequenceUnwrapper};
 use portunus_rtp::store::{RetransmitIndex, SourceStore};
@@ -167,6 +167,38 @@ pub(crate) enum Choice {
     Simulcast(Box<SimulcastSelector>),
     /// Layers of one stream.
     Svc(Box<SvcSelector>),
+}
+
+impl Choice {
+    /// For a source of that layout: at most these spatial and temporal layers.
+    pub(crate) fn new(layout: Option<Layout>, (spatial, temporal): (u8, u8), fallback: Duration) -> Self {
+        match layout {
+            Some(l) if l.simulcast => {
+                Self::Simulcast(Box::new(SimulcastSelector::new(spatial, temporal, micros(fallback))))
+            }
+            Some(l) if l.scalable => Self::Svc(Box::new(SvcSelector::new(spatial, temporal))),
+            _ => Self::All,
+        }
+    }
+
+    /// Whether a packet is taken.
+    #[inline]
+    pub(crate) fn on_packet(
+        &mut self,
+        packet: &Ready,
+        structure: Option<&DependencyStructure>,
+        now_us: u64,
+    ) -> Verdict {
+        let timestamp = packet.header.timestamp;
+        match self {
+            Self::All => Verdict::FORWARD,
+            Self::Simulcast(s) => {
+                let substream = u8::try_from(packet.source).unwrap_or(0);
+                s.on_packet(substream, timestamp, &packet.info, now_us)
+            }
+            Self::Svc(s) => s.on_packet(timestamp, &packet.info, structure, now_us),
+        }
+    }
 }
 
 /// What a sink must know of the source it is connected to.
@@ -364,15 +396,7 @@ impl Sink {
 
     /// Prepares for a source, or for another layout of the same one.
     pub(crate) fn set_layout(&mut self, layout: Option<Layout>) {
-        let fallback = self.target.fallback;
-        let (spatial, temporal) = self.limit();
-        self.choice = match layout {
-            Some(l) if l.simulcast => {
-                Choice::Simulcast(Box::new(SimulcastSelector::new(spatial, temporal, micros(fallback))))
-            }
-            Some(l) if l.scalable => Choice::Svc(Box::new(SvcSelector::new(spatial, temporal))),
-            _ => Choice::All,
-        };
+        self.choice = Choice::new(layout, self.limit(), self.target.fallback);
     }
 }
 

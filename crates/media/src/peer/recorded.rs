@@ -3,13 +3,13 @@
 //! Of simulcast the best layer is recorded, as one stream: numbered through, and begun with a keyframe at each change.
 //! Padding does not get onto a tape, and what is lost before us stays a gap.
 
-use super::line::{Choice, Layout, Line, micros};
+use super::line::{Choice, Layout, Line};
 use super::{Peer, PeerCx, Ready};
 use portunus_plugin::media::Tapped;
 use portunus_plugin::recording::Tape;
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::extension::{ExtensionKind, ExtensionMap};
-use portunus_rtp::layers::{LayerEvent, SimulcastSelector, SvcSelector, Verdict};
+use portunus_rtp::layers::{LayerEvent, Verdict};
 use portunus_rtp::mapping::SinkStream;
 use portunus_rtp::packet::{MAX_PACKET, RtpView};
 use portunus_rtp::write::{Rewrite, SinkExtensions, SourcePacket, Stamp, write_packet};
@@ -53,15 +53,8 @@ impl Recorded {
         if self.layout == layout {
             return;
         }
-        let (spatial, temporal) = BEST;
         self.layout = layout;
-        self.choice = match layout {
-            Some(l) if l.simulcast => {
-                Choice::Simulcast(Box::new(SimulcastSelector::new(spatial, temporal, micros(FALLBACK))))
-            }
-            Some(l) if l.scalable => Choice::Svc(Box::new(SvcSelector::new(spatial, temporal))),
-            _ => Choice::All,
-        };
+        self.choice = Choice::new(layout, BEST, FALLBACK);
     }
 
     /// Puts a packet that was chosen onto the tape.
@@ -146,16 +139,7 @@ impl Peer {
         let Ok(view) = RtpView::with_header(bytes, packet.header) else { return };
         recorded.set_layout(layout);
         let now_us = cx.clock.micros(now);
-        let timestamp = packet.header.timestamp;
-        let verdict = match &mut recorded.choice {
-            Choice::All => Verdict::FORWARD,
-            Choice::Simulcast(s) => {
-                let substream = u8::try_from(packet.source).unwrap_or(0);
-                s.on_packet(substream, timestamp, &packet.info, now_us)
-            }
-            Choice::Svc(s) => s.on_packet(timestamp, &packet.info, structure, now_us),
-        };
-        match verdict {
+        match recorded.choice.on_packet(packet, structure, now_us) {
             Verdict::Forward { set_marker } if !view.payload().is_empty() => {
                 let marker = packet.header.marker || set_marker;
                 recorded.put(packet, view, marker, extensions, (now, now_us));

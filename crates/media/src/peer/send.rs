@@ -144,15 +144,10 @@ impl Peer {
         let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) else {
             return Verdict::Ignore;
         };
-        let timestamp = packet.header.timestamp;
-        let verdict = match &mut sink.choice {
-            Choice::All => return Verdict::FORWARD,
-            Choice::Simulcast(s) => {
-                let substream = u8::try_from(packet.source).unwrap_or(0);
-                s.on_packet(substream, timestamp, &packet.info, now_us)
-            }
-            Choice::Svc(s) => s.on_packet(timestamp, &packet.info, structure, now_us),
-        };
+        if let Choice::All = sink.choice {
+            return Verdict::FORWARD;
+        }
+        let verdict = sink.choice.on_packet(packet, structure, now_us);
         self.report_layers(cx, line, now_us);
         verdict
     }
