@@ -302,6 +302,7 @@ function prepare() {
   $('stop').addEventListener('click', stop);
   $('restart').addEventListener('click', () => {
     log('ICE restart');
+    call.janus.ice.refresh(call.handle.webrtcStuff.pc);
     offer({ tracks: [], iceRestart: true }).catch(fail);
   });
   $('echo-audio').addEventListener('change', (event) => tell({ audio: event.target.checked }));

@@ -1,5 +1,7 @@
 // What every sample page has: the state in its bar, the alert, the list of events, and words for what went wrong.
 
+import { IceServers } from './ice-servers.js';
+
 export const $ = (id) => document.getElementById(id);
 
 const EVENTS_KEPT = 200;
@@ -81,20 +83,26 @@ export function deviceProblem(error) {
   return about ? { title: about[0], text: about[1] } : { title: 'No call could be made', text: words(error) };
 }
 
-/** Opens a session at `server`; `lost(words)` is called if it ends by itself later. */
+/**
+ * Opens a session at `server`, whose PeerConnections use the ICE servers that the gateway hands out (`ice` of the session);
+ * `lost(words)` is called if it ends by itself later.
+ */
 export async function connect(server, lost) {
   await new Promise((resolve) => { Janus.init({ debug: ['warn', 'error'], callback: resolve }); });
+  const ice = await new IceServers(server, log).start();
   return new Promise((resolve, reject) => {
     let open = false;
     const janus = new Janus({
       server,
-      iceServers: [],
-      success: () => { open = true; resolve(janus); },
+      iceServers: ice.list,
+      iceTransportPolicy: ice.policy,
+      success: () => { open = true; resolve(Object.assign(janus, { ice })); },
       error: (reason) => {
+        ice.stop();
         if (open) lost(words(reason));
         else reject({ title: 'The gateway does not answer', text: `${server}: ${words(reason)}` });
       },
-      destroyed: () => log('session ended'),
+      destroyed: () => { ice.stop(); log('session ended'); },
     });
   });
 }

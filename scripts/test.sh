@@ -25,7 +25,9 @@ stage_unit() {
 }
 stage_doc() { cargo test --workspace --doc --locked --profile "$PROFILE" --quiet; }
 stage_fuzz() { scripts/fuzz.sh "${FUZZ_SECONDS:-5}"; }
-stage_gateway() { cargo build --locked --profile "$PROFILE" --package portunus --package portunus-postproc; }
+stage_gateway() { cargo build --locked --profile "$PROFILE" --package portunus --package portunus-postproc --package portunus-loadtest; }
+stage_bench-instructions() { scripts/bench-instructions.sh "$PROFILE"; }
+stage_chart() { PORTUNUS_BIN=${PORTUNUS_BIN:-$root/target/$PROFILE/portunus} tests/chart/run.sh; }
 stage_differential() { WRAPPER=$(namespace) node_tests tests/differential all.mjs; }
 stage_janode() { node_tests tests/janode all.mjs; }
 stage_operate() { node_tests tests/operate all.mjs; }
@@ -33,7 +35,8 @@ stage_browser() { node_tests tests/browser suites/all.mjs; }
 
 node_tests() {
   # shellcheck disable=SC2086
-  (cd "$1" && PORTUNUS_BIN="$root/target/$PROFILE/portunus" ${WRAPPER:-} node --test --test-reporter=spec "$2")
+  (cd "$1" && PORTUNUS_BIN="$root/target/$PROFILE/portunus" LOADTEST_BIN="$root/target/$PROFILE/portunus-loadtest" \
+    ${WRAPPER:-} node --test --test-reporter=spec "$2")
 }
 
 # Janus takes no media over loopback: where a namespace may be made, what needs a connection is compared too.
@@ -45,7 +48,7 @@ namespace() {
   fi
 }
 
-ALL=(format clippy tidy deny unit doc fuzz gateway differential janode operate browser)
+ALL=(format clippy tidy deny unit doc bench-instructions fuzz gateway chart differential janode operate browser)
 root=$PWD
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=("${ALL[@]}")
@@ -90,7 +93,7 @@ for stage in "${stages[@]}"; do
   "stage_$stage" </dev/null 2>&1 | tee "$logs/$stage"
   if [ "${PIPESTATUS[0]}" -eq 0 ]; then result=ok; else result=FAILED; failed=$((failed + 1)); broken+=("$stage"); fi
   count "$logs/$stage"
-  table+=("$(printf '%-14s %-8s %4d s' "$stage" "$result" $((SECONDS - began)))")
+  table+=("$(printf '%-18s %-8s %4d s' "$stage" "$result" $((SECONDS - began)))")
 done
 
 printf '\n=== stages, %d s in all\n' "$SECONDS"

@@ -36,3 +36,24 @@ pub fn video() -> Negotiated {
         max_message_size: None,
     }
 }
+
+/// An Opus m-line as a browser and we agree on it.
+pub fn audio() -> Negotiated {
+    let mut media = video();
+    media.kind = MediaKind::Audio;
+    media.payloads = vec![NegotiatedPayload {
+        pt: 111,
+        name: "opus".to_owned(),
+        codec: Some(Codec::Opus),
+        clock_rate: 48_000,
+        channels: 2,
+        fmtp: None,
+        rtx: None,
+        nack: false,
+        pli: false,
+        fir: false,
+        remb: false,
+        twcc: true,
+    }];
+    media
+}

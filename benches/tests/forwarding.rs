@@ -3,10 +3,11 @@
 #![allow(unsafe_code)]
 
 use portunus_benches::{SSRC, video};
-use portunus_media::bench::{Forwarding, Receivers};
+use portunus_media::bench::{Beside, Forwarding, Pace, Receivers, publish_live};
 use portunus_srtp::Profile;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -76,4 +77,27 @@ fn a_frame_to_a_receiver_leaves_in_one_call() {
     // The publisher's first packet is a byte shorter than the others: without padding it would leave alone.
     assert_eq!(path.calls_saved() - before, 40);
     assert_eq!(receivers.drain(), 50);
+}
+
+/// Share of the packets to ten receivers that leave with others, of frames whose five packets come 100 µs apart.
+fn together(gather: Duration) -> f64 {
+    let mut receivers = Receivers::new(10).unwrap();
+    let pace = Pace {
+        packets: 5,
+        apart: Duration::from_micros(100),
+        frames: 60,
+        every: Duration::from_millis(10),
+        gather,
+    };
+    let live = publish_live(&video(), 1100, 1, &mut receivers, SSRC, pace, Beside::default()).unwrap();
+    // The first packets may come before the routes, the last ones after the end.
+    assert!(live[0].packets >= 55 * 5 * 10, "{}", live[0].packets);
+    live[0].calls_saved as f64 / live[0].packets as f64
+}
+
+#[test]
+fn a_worker_that_waits_for_the_rest_of_a_frame_sends_it_in_one_call() {
+    // It may take its time: the machine may be busy. Four of five packets leave with another one then, but for RTCP.
+    let waited = together(Duration::from_millis(500));
+    assert!(waited > 0.75, "{waited}");
 }

@@ -1,8 +1,8 @@
-//! Any text is parsed or refused with its place, and what was parsed survives being printed.
+//! Any text is parsed or refused with its place, what was parsed survives being printed, and variables are put in as text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portunus_jcfg::{IncludeRequest, IncludedFile, Reader, parse};
+use portunus_jcfg::{IncludeRequest, IncludedFile, Reader, escape, expand, expand_text, parse};
 
 fuzz_target!(|text: &str| {
     // The text may include its own second half, so that includes nest.
@@ -25,6 +25,12 @@ fuzz_target!(|text: &str| {
     let again = parse("b", &printed, &mut resolve).expect("what was printed parses");
     assert_eq!(again, document, "{printed}");
 
+    let lookup = |name: &str| (name.len() > 1).then(|| text.to_owned());
+    assert_eq!(expand_text(&escape(text), &lookup).expect("is right").as_deref().unwrap_or(text), text);
+    let mut document = document;
+    if let Err(errors) = expand(&mut document, &lookup) {
+        assert!(!errors.is_empty());
+    }
     let reader = Reader::new(&document);
     let mut section = reader.section("general");
     let _ = section.get_bool("debug", true);

@@ -20,6 +20,7 @@ import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
 import eventRequests from './cases/event-requests.mjs';
 import events from './cases/events.mjs';
+import forwarders from './cases/forwarders.mjs';
 import http from './cases/http.mjs';
 import * as guards from './cases/room-guards.mjs';
 import roomMedia from './cases/room-media.mjs';
@@ -53,6 +54,7 @@ const SUITES = [
   ['rooms without a file', guards.plain, {}], ['rooms with signed tokens', guards.tokens, guards.tokenSettings],
   ['connected', roomMedia, NO_ROOMS, MEDIA],
   ['handles that are connected', adminMedia, {}, MEDIA], ['recordings', recordings, NO_ROOMS, MEDIA],
+  ['forwarded packets', forwarders, NO_ROOMS, MEDIA],
   ['event handlers', events, {}, MEDIA], ['event handlers asked', eventRequests, {}],
 ];
 

@@ -49,14 +49,8 @@ export const ARGUED_EVENTS = [
     add: [/^event\.remote-candidate = ".*rport N"$/],
   },
   {
-    why: 'not built yet: RTP forwarding',
-    request: /: all: body of 64 (stop_)?rtp_forward/,
-    drop: [...BODY, /^event: object$/, /^event\.plugin = "janus\.plugin\.videoroom"$/, /^event\.data(\..*)?(: | = )/],
-    add: [NOT_ASKED],
-  },
-  {
-    why: 'not built yet: RTP forwarding; and a feed that ends is told once, not by the request and by the hangup',
+    why: 'mended: a feed that ends is told once, not by the request and by the hangup',
     request: /: said by plugins of nobody$/,
-    drop: [/^64 (stop_)?rtp_forward$/, /^64 unpublished$/],
+    drop: [/^64 unpublished$/],
   },
 ];

@@ -47,7 +47,7 @@ export class Client {
   /** A request of the Admin API over HTTP; `at` is the path below its base. */
   administer(at, message, options = {}) {
     const body = typeof message === 'string' ? message : JSON.stringify({ transaction: 't', ...message });
-    const label = `admin ${at.replace(/\d{4,}/g, 'N')} ${short(body).replace(/\d{8,}/g, 'N')}`;
+    const label = `admin ${at.replace(/\d{4,}/g, 'N')} ${short(body)}`;
     return this.raw('POST', `/admin${at}`, { body, label, wait: 8_000, ...options, origin: this.admin.origin });
   }
 
@@ -107,7 +107,7 @@ export class Client {
   /** A Janus request over a socket and its `count` answers. */
   call(socket, message, count = 1, options = {}) {
     const text = JSON.stringify({ transaction: 't', ...message });
-    const label = `ws ${short(text.replace(/\d{4,}/g, 'N'))}`;
+    const label = `ws ${short(text)}`;
     return this.frame(socket, text, count, { label, ...options });
   }
 
@@ -143,4 +143,6 @@ function send(address, method, body, headers, wait) {
   });
 }
 
-const short = (text) => (text.length > 160 ? `${text.slice(0, 160)}..` : text);
+/** A request's text as a label; ids go first, as their lengths differ and would move the cut. */
+const short = (text) => cut(text.replace(/\d{8,}/g, 'N'));
+const cut = (text) => (text.length > 160 ? `${text.slice(0, 160)}..` : text);

@@ -163,7 +163,8 @@ const raw = (message) => {
   return parts.join(' ');
 };
 
-const short = (text) => undrawn(text.length > BODY_LIMIT ? `${text.slice(0, BODY_LIMIT)}..` : text);
+const short = (text) => cut(undrawn(text));
+const cut = (text) => (text.length > BODY_LIMIT ? `${text.slice(0, BODY_LIMIT)}..` : text);
 
 /** A room of Janus' own publisher, that is active at once: its id. */
 export async function dummyRoom(party, room, codecs = [{ codec: 'opus' }, { codec: 'vp8' }], settings = {}) {

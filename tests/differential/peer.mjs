@@ -25,7 +25,7 @@ class Peer {
     Object.assign(this, { tab, id });
   }
 
-  /** Adds what is to be sent (`['audio', 'video', 'data', 'simulcast']`; 'voice' and 'face' both ways) and offers. */
+  /** Adds what is to be sent (`['audio', 'video', 'data', 'simulcast']`, or 'layers' of a large picture; 'voice' and 'face' both ways) and offers. */
   offer(kinds = []) { return this.tab.run(([id, list]) => window.peers.offer(id, list), [this.id, kinds]); }
 
   accept(jsep) { return this.tab.run(([id, answer]) => window.peers.accept(id, answer), [this.id, jsep]); }
@@ -38,6 +38,9 @@ class Peer {
 
   /** Sends nothing any more, or again what it did. */
   mute(still) { return this.tab.run(([id, value]) => window.peers.mute(id, value), [this.id, still]); }
+
+  /** A message of the data channel, as text or, from a list, as bytes; waits until it is open. */
+  send(message) { return this.tab.run(([id, value]) => window.peers.send(id, value), [this.id, message]); }
 
   /** Until DTLS is up. */
   up() { return this.tab.until('a connection', 10_000, (id) => window.peers.state(id) === 'connected', this.id); }
@@ -58,11 +61,11 @@ function INSIDE() {
     return out.stream.getAudioTracks()[0];
   }
 
-  function picture() {
-    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 180 });
+  function picture(width = 320, height = 180) {
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const paint = canvas.getContext('2d');
     let n = 0;
-    setInterval(() => { paint.fillStyle = `hsl(${n += 7} 80% 50%)`; paint.fillRect(0, 0, 320, 180); }, 66);
+    setInterval(() => { paint.fillStyle = `hsl(${n += 7} 80% 50%)`; paint.fillRect(0, 0, width, height); }, 66);
     return canvas.captureStream(15).getVideoTracks()[0];
   }
 
@@ -74,7 +77,11 @@ function INSIDE() {
     simulcast: (pc) => pc.addTransceiver(picture(), {
       direction: 'sendonly', sendEncodings: [{ rid: 'l', scaleResolutionDownBy: 4 }, { rid: 'm', scaleResolutionDownBy: 2 }, { rid: 'h' }],
     }),
-    data: (pc) => pc.createDataChannel('JanusDataChannel'),
+    layers: (pc) => pc.addTransceiver(picture(1280, 720), {
+      direction: 'sendonly',
+      sendEncodings: [['h', 1, 900_000], ['m', 2, 300_000], ['l', 4, 100_000]].map(([rid, scaleResolutionDownBy, maxBitrate]) => ({ rid, scaleResolutionDownBy, maxBitrate })),
+    }),
+    data: (pc) => { pc.channel = pc.createDataChannel('JanusDataChannel'); },
   };
 
   async function local(pc, description) {
@@ -105,6 +112,11 @@ function INSIDE() {
       sender.kept ??= sender.track;
       return sender.replaceTrack(still ? null : sender.kept);
     })),
+    async send(id, message) {
+      const { channel } = peers[id];
+      if (channel.readyState !== 'open') await new Promise((resolve) => { channel.onopen = resolve; });
+      channel.send(Array.isArray(message) ? Uint8Array.from(message) : message);
+    },
     state: (id) => peers[id].connectionState,
     close: (id) => peers[id].close(),
   };

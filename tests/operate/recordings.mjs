@@ -9,6 +9,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { closeBrowser, newTab } from '../browser/harness/chromium.mjs';
+import { gatewayBinary } from '../browser/harness/gateway.mjs';
 import { servePages } from '../browser/harness/pages.mjs';
 import { MICROPHONE } from '../browser/harness/suite.mjs';
 import { LONG, metrics, sleep, started, until } from './support.mjs';
@@ -24,7 +25,8 @@ const LOST = 'portunus_recording_frames_lost_total';
 const FRAMES = 'portunus_recorded_frames_total';
 const TEST = { timeout: 120_000 };
 const ROOT = process.getuid() === 0 ? {} : { skip: 'only root may mount' };
-const PARSER = ['/usr/bin/janus-pp-rec', '/usr/local/bin/janus-pp-rec'].find(existsSync);
+/** Janus' tool, where it is installed, and ours. */
+const PARSERS = ['/usr/bin/janus-pp-rec', '/usr/local/bin/janus-pp-rec', path.join(path.dirname(gatewayBinary()), 'portunus-pp-rec')].filter(existsSync);
 
 describe('recordings', () => {
   let pages;
@@ -51,7 +53,7 @@ describe('recordings', () => {
         const file = path.join(gateway.folder, name);
         const { header, frames } = read(file);
         losses.push(killed - (header.u / 1000 + frames.at(-1).ms));
-        if (PARSER) execFileSync(PARSER, ['--parse', file], { stdio: 'pipe' });
+        for (const parser of PARSERS) execFileSync(parser, ['--parse', file], { stdio: 'pipe' });
       }
       await Promise.all(tabs.map((tab) => tab.close()));
       await gateway.stop();
@@ -85,7 +87,7 @@ describe('recordings', () => {
     for (const name of ['x-audio.mjr', 'x-video.mjr']) {
       const { rest } = read(path.join(disk, name));
       assert.equal(rest, 0, `${name} ends with a part of a frame`);
-      if (PARSER) execFileSync(PARSER, ['--parse', path.join(disk, name)], { stdio: 'pipe' });
+      for (const parser of PARSERS) execFileSync(parser, ['--parse', path.join(disk, name)], { stdio: 'pipe' });
     }
   });
 

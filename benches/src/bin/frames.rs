@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 use portunus_benches::{SSRC, video};
-use portunus_media::bench::{Pace, Receivers, publish_live};
+use portunus_media::bench::{Beside, Pace, Receivers, publish_live};
 use std::time::Duration;
 
 /// RTP payload of a packet that is 1,200 bytes long when sealed with AES-GCM.
@@ -40,8 +40,8 @@ fn measure(subscribers: usize, workers: usize, packets: usize, apart: Duration) 
     let (mut cpu, mut sent, mut saved, mut first) = (Duration::ZERO, 0, 0, 0);
     for _ in 0..RUNS {
         let mut receivers = Receivers::new(subscribers)?;
-        let pace = Pace { packets, apart, frames: FRAMES, every: EVERY };
-        let all = publish_live(&video(), PAYLOAD, workers, &mut receivers, SSRC, pace, None)?;
+        let pace = Pace { packets, apart, frames: FRAMES, every: EVERY, gather: Duration::ZERO };
+        let all = publish_live(&video(), PAYLOAD, workers, &mut receivers, SSRC, pace, Beside::default())?;
         first += all.first().map_or(0, |live| live.packets);
         for live in all {
             cpu += live.cpu;

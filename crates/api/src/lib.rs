@@ -27,6 +27,7 @@
 mod admin;
 mod error;
 mod field;
+mod guesses;
 mod id;
 mod jsep;
 pub mod reply;
@@ -38,6 +39,7 @@ mod trickle;
 pub use admin::AdminVerb;
 pub use error::{ApiError, ErrorCode};
 pub use field::{FieldError, Kind, optional, require};
+pub use guesses::Guesses;
 pub use id::{HandleId, SessionId};
 pub use jsep::{Jsep, JsepKind, Svc};
 pub use request::{Refusal, Request, Verb};

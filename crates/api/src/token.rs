@@ -40,8 +40,9 @@ impl<'a> SignedToken<'a> {
     }
 }
 
-/// The signature of a token's data part.
-fn signature_of(data: &str, secret: &str) -> Option<String> {
+/// The base64 of an HMAC-SHA1, as it signs a token's data part and makes the password of a TURN user name. `None` never comes:
+/// keys of every length are fine.
+pub fn signature_of(data: &str, secret: &str) -> Option<String> {
     // HMAC takes keys of every length; the error type is a formality.
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).ok()?;
     mac.update(data.as_bytes());

@@ -70,7 +70,7 @@ impl Core {
         });
         let description = Arc::new(description);
         let renegotiation = match jsep.kind {
-            JsepKind::Offer => self.on_offer(id, &description, jsep.trickle)?,
+            JsepKind::Offer => self.on_offer(id, &description, &jsep)?,
             JsepKind::Answer => self.on_answer(id, &description, jsep.trickle)?,
         };
         self.note_remote(id, &jsep);
@@ -86,7 +86,8 @@ impl Core {
     }
 
     /// Whether there is a PeerConnection already.
-    fn on_offer(&mut self, id: HandleId, offer: &Arc<Description>, trickle: bool) -> Result<bool, ApiError> {
+    fn on_offer(&mut self, id: HandleId, offer: &Arc<Description>, jsep: &Jsep) -> Result<bool, ApiError> {
+        let relay_only = jsep.force_relay && self.settings.allow_force_relay;
         let Some(handle) = self.handles.get_mut(&id) else {
             return Err(ErrorCode::HandleNotFound.into());
         };
@@ -106,7 +107,7 @@ impl Core {
             }
             Exchange::Theirs(_) | Exchange::Settled => {}
         }
-        let offer = TheirOffer { description: Arc::clone(offer), trickle };
+        let offer = TheirOffer { description: Arc::clone(offer), trickle: jsep.trickle, relay_only };
         handle.exchange = Exchange::Theirs(Box::new(offer));
         if glare {
             self.give_up_descriptions(id);
@@ -139,6 +140,7 @@ impl Core {
             offering: true,
             restart: false,
             trickle,
+            relay_only: false,
             media: negotiated,
             affinity: None,
             worker,
@@ -162,7 +164,7 @@ impl Core {
         }
         let offer = match (jsep.kind, &handle.exchange) {
             (JsepKind::Answer, Exchange::Theirs(offer)) => {
-                Some((Arc::clone(&offer.description), offer.trickle))
+                Some((Arc::clone(&offer.description), offer.trickle, offer.relay_only))
             }
             (JsepKind::Offer, Exchange::Settled | Exchange::Ours(_)) => None,
             // The client's offer was refused, or is overruled: it must not keep the plugin from offering.
@@ -179,21 +181,22 @@ impl Core {
         }
         let exchange = self.next_exchange;
         self.next_exchange += 1;
-        let media = agree(handle, offer.as_ref().map(|(offer, _)| &**offer), &jsep.plan);
+        let media = agree(handle, offer.as_ref().map(|(offer, ..)| &**offer), &jsep.plan);
         let deadline = self.now + limits::GATHERING;
         let negotiation = Negotiation {
             handle: id,
             exchange: Some(exchange),
-            remote: offer.as_ref().map(|(o, _)| o.transport().clone()),
+            remote: offer.as_ref().map(|(o, ..)| o.transport().clone()),
             offering: offer.is_none(),
             restart: jsep.restart,
-            trickle: offer.as_ref().is_none_or(|(_, trickle)| *trickle) || !handle.early.is_empty(),
+            trickle: offer.as_ref().is_none_or(|(_, trickle, _)| *trickle) || !handle.early.is_empty(),
+            relay_only: offer.as_ref().is_some_and(|(.., relay_only)| *relay_only),
             media,
             affinity: jsep.affinity.clone().or_else(|| jsep.plan.affinity.clone()),
             worker: handle.worker,
         };
         let first_mid = jsep.plan.media.first().map(|m| m.mid.clone()).unwrap_or_default();
-        let ufrag = offer.as_ref().map(|(o, _)| o.transport().ufrag.as_str());
+        let ufrag = offer.as_ref().map(|(o, ..)| o.transport().ufrag.as_str());
         let begins = handle.story.begins(ufrag) || jsep.restart;
         handle.story.begun = handle.story.begun.or(Some(self.now));
         handle.life = Life::Present { up: handle.is_up(), first_mid };
@@ -211,7 +214,7 @@ impl Core {
             self.gathering_notice(id);
         }
         self.media_command(MediaCommand::Negotiate(Box::new(negotiation)));
-        if let Some((offer, _)) = offer {
+        if let Some((offer, ..)) = offer {
             self.remote_candidate_notices(id, &offer);
             self.pass_on_early(id);
         }

@@ -84,6 +84,8 @@ pub(crate) enum Exchange {
 pub(crate) struct TheirOffer {
     pub(crate) description: Arc<Description>,
     pub(crate) trickle: bool,
+    /// `force_relay`, where that is allowed.
+    pub(crate) relay_only: bool,
 }
 
 /// A plugin's event that waits for its description, or for an earlier one's.

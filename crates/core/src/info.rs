@@ -80,10 +80,10 @@ pub struct ServerInfo {
     pub stun_server: Option<String>,
     /// `ip:port`
     pub turn_server: Option<String>,
-    /// `allow_force_relay`; told only when on.
-    pub allow_force_relay: bool,
     /// `event_loops`
     pub static_event_loops: u32,
+    /// Clients are told their ICE servers at `BASE/ice-servers`; told only when on.
+    pub ice_servers: bool,
     /// Media is encrypted; told only when it is not.
     pub webrtc_encryption: bool,
     /// Names and versions of libraries; `None` with `hide_dependencies`.
@@ -124,8 +124,8 @@ impl Default for ServerInfo {
             dtls_mtu: 1200,
             stun_server: None,
             turn_server: None,
-            allow_force_relay: false,
             static_event_loops: 0,
+            ice_servers: false,
             webrtc_encryption: true,
             dependencies: Some(Vec::new()),
             transports: Vec::new(),
@@ -161,7 +161,13 @@ pub(crate) fn server_info(
     put(&mut o, "events", modules(&info.events));
     put(&mut o, "loggers", modules(&info.loggers));
     put(&mut o, "plugins", plugin_list(plugins));
-    put(&mut o, "portunus", json!({ "version": info.version, "commit": info.commit }));
+    let mut ours = Object::new();
+    put(&mut ours, "version", info.version.as_str());
+    put(&mut ours, "commit", info.commit.as_str());
+    if info.ice_servers {
+        put(&mut ours, "ice-servers", true);
+    }
+    put(&mut o, "portunus", ours);
     o.into()
 }
 
@@ -221,7 +227,7 @@ fn network(o: &mut Object, settings: &Settings) {
     if let Some(server) = &info.turn_server {
         put(o, "turn-server", server.as_str());
     }
-    if info.allow_force_relay {
+    if settings.allow_force_relay {
         put(o, "allow-force-relay", true);
     }
     put(o, "static-event-loops", info.static_event_loops);

@@ -73,6 +73,15 @@ pub enum Input {
         /// The token it came with.
         token: Option<String>,
     },
+    /// Somebody wants to be let in like a request. Answered by one [`Output::EntryVerdict`] with its key.
+    Entry {
+        /// Chosen by the caller.
+        key: u64,
+        /// The secret it came with.
+        secret: Option<String>,
+        /// The token it came with.
+        token: Option<String>,
+    },
     /// A connection is closed; nothing more comes of it.
     ClientGone {
         /// Which.
@@ -166,6 +175,13 @@ pub enum Output {
         key: u64,
         /// Whether it may wait.
         verdict: PollVerdict,
+    },
+    /// Let somebody in, or not.
+    EntryVerdict {
+        /// The key of its input.
+        key: u64,
+        /// Its secret or token was right, or none is wanted.
+        allowed: bool,
     },
     /// An event for the client of a session.
     Event {

@@ -22,7 +22,6 @@
 mod admin;
 mod auth;
 mod exchange;
-mod guesses;
 mod handle;
 mod info;
 mod io;

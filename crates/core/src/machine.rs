@@ -1,7 +1,6 @@
 //! [`Core`]: the state, its inputs and outputs, and the list of steps still to do.
 
 use crate::auth;
-use crate::guesses::Guesses;
 use crate::handle::{Handle, Queued};
 use crate::info;
 use crate::io::{Client, Input, Output, PollVerdict};
@@ -10,7 +9,7 @@ use crate::session::Session;
 use crate::settings::{Settings, limits};
 use crate::tasks::Tasks;
 use crate::tokens::Tokens;
-use portunus_api::{ApiError, ErrorCode, HandleId, Request, SessionId, Value};
+use portunus_api::{ApiError, ErrorCode, Guesses, HandleId, Request, SessionId, Value};
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::{Effect, Plugin};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -158,6 +157,10 @@ impl Core {
                 let verdict = self.on_poll(session, secret.as_deref(), token.as_deref());
                 self.outputs.push_back(Output::PollVerdict { key, verdict });
             }
+            Input::Entry { key, secret, token } => {
+                let allowed = self.may_enter(secret.as_deref(), token.as_deref());
+                self.outputs.push_back(Output::EntryVerdict { key, allowed });
+            }
             Input::ClientGone { client } => self.on_client_gone(client),
             Input::Media { handle, event } => self.on_media(handle, event),
             Input::TaskDone { plugin, ticket, outcome } => self.on_task_done(plugin, ticket, outcome),
@@ -214,7 +217,7 @@ impl Core {
     }
 
     fn on_poll(&mut self, id: SessionId, secret: Option<&str>, token: Option<&str>) -> PollVerdict {
-        if !auth::may_enter(&self.settings, &self.tokens, secret, token, self.unix.as_secs()) {
+        if !self.may_enter(secret, token) {
             return PollVerdict::Forbidden;
         }
         let Some(session) = self.sessions.get_mut(&id) else {
@@ -226,11 +229,11 @@ impl Core {
 
     pub(crate) fn check_secret(&self, request: &Request) -> Result<(), ApiError> {
         let (secret, token) = (request.text("apisecret"), request.text("token"));
-        if auth::may_enter(&self.settings, &self.tokens, secret, token, self.unix.as_secs()) {
-            Ok(())
-        } else {
-            Err(ErrorCode::Unauthorized.into())
-        }
+        if self.may_enter(secret, token) { Ok(()) } else { Err(ErrorCode::Unauthorized.into()) }
+    }
+
+    fn may_enter(&self, secret: Option<&str>, token: Option<&str>) -> bool {
+        auth::may_enter(&self.settings, &self.tokens, secret, token, self.unix.as_secs())
     }
 
     pub(crate) fn reply(&mut self, key: u64, json: Value) {

@@ -153,7 +153,7 @@ impl Core {
 
     /// Packets go this way from now on.
     pub(crate) fn path_notices(&mut self, id: HandleId, pair: &SelectedPair) {
-        let SelectedPair { local, remote, remote_kind, transport } = pair;
+        let SelectedPair { local, local_kind, remote, remote_kind, transport } = pair;
         let (ip, port) = (remote.ip(), remote.port());
         if *remote_kind == "prflx" {
             // Nobody has told of it: the client has shown it by sending from there.
@@ -170,7 +170,7 @@ impl Core {
         self.handle_says(WEBRTC, Some(4), id, || {
             json!({
                 "selected-pair": pair_text(pair),
-                "candidates": { "local": end(local, "host"), "remote": end(remote, remote_kind) },
+                "candidates": { "local": end(local, local_kind), "remote": end(remote, remote_kind) },
                 "stream_id": 1,
                 "component_id": 1,
             })
@@ -247,8 +247,8 @@ impl Core {
 
 /// `192.0.2.2:19070 [host,udp] <-> 192.0.2.9:40252 [prflx,udp]`
 pub(crate) fn pair_text(pair: &SelectedPair) -> String {
-    let SelectedPair { local, remote, remote_kind, transport } = pair;
-    format!("{local} [host,{transport}] <-> {remote} [{remote_kind},{transport}]")
+    let SelectedPair { local, local_kind, remote, remote_kind, transport } = pair;
+    format!("{local} [{local_kind},{transport}] <-> {remote} [{remote_kind},{transport}]")
 }
 
 /// A candidate as Janus tells it: without `candidate:`.
@@ -279,7 +279,7 @@ fn stats_of(line: &LineReport) -> Vec<Value> {
     if !line.kind.is_rtp() {
         return Vec::new();
     }
-    let none = SourceReport { quality: 100, ..SourceReport::default() };
+    let none = SourceReport { quality: 100, media_quality: 100, ..SourceReport::default() };
     let sources = if line.sources.is_empty() { std::slice::from_ref(&none) } else { line.sources.as_slice() };
     // Also of layers that never came.
     sources.iter().enumerate().map(|(layer, source)| layer_stats(line, layer, source)).collect()
@@ -311,7 +311,7 @@ fn layer_stats(line: &LineReport, layer: usize, source: &SourceReport) -> Value 
     put("jitter-local", source.jitter.into());
     put("jitter-remote", sink.map_or(0, |s| s.jitter).into());
     put("in-link-quality", source.quality.into());
-    put("in-media-link-quality", source.quality.into());
+    put("in-media-link-quality", source.media_quality.into());
     put("out-link-quality", quality.into());
     put("out-media-link-quality", quality.into());
     put("packets-received", source.traffic.packets.into());

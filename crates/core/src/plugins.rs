@@ -81,8 +81,16 @@ impl Core {
                     self.outputs.push_back(Output::Record { source, recording });
                 }
             }
-            Effect::PauseRecording { source, paused } => {
-                self.media_command(MediaCommand::PauseRecording { source, paused });
+            Effect::Withhold { source, withheld } => {
+                self.media_command(MediaCommand::Withhold { source, withheld });
+            }
+            Effect::Forward { source, forward } => {
+                if self.is_of(source.handle, plugin) {
+                    self.media_command(MediaCommand::Forward { source, forward });
+                }
+            }
+            Effect::StopForward { source, id } => {
+                self.media_command(MediaCommand::StopForward { source, id });
             }
             Effect::EndRecording { source } => self.outputs.push_back(Output::EndRecording { source }),
             Effect::Task { ticket, task } => self.begin_task(plugin, ticket, task),

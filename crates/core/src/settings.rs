@@ -28,6 +28,8 @@ pub struct Settings {
     pub full_trickle: bool,
     /// `opaqueid_in_api`: replies and events of a handle carry its `opaque_id`.
     pub opaqueid_in_api: bool,
+    /// `allow_force_relay`: a client's offer may say that only relays are to be used (`force_relay`).
+    pub allow_force_relay: bool,
     /// `allow_loop_indication`: a client may choose its worker by `loop_index`.
     pub allow_loop_indication: bool,
     /// Workers of the media engine.
@@ -63,6 +65,7 @@ impl Default for Settings {
             candidates_timeout: Duration::from_secs(45),
             full_trickle: false,
             opaqueid_in_api: false,
+            allow_force_relay: false,
             allow_loop_indication: false,
             workers: 1,
             broadcast: false,
@@ -90,6 +93,8 @@ pub struct Reload {
     pub reclaim_session_timeout: Duration,
     /// See [`Settings::candidates_timeout`].
     pub candidates_timeout: Duration,
+    /// See [`ServerInfo::ice_servers`].
+    pub ice_servers: bool,
     /// See [`Settings::tuning`].
     pub tuning: Tuning,
 }
@@ -174,14 +179,6 @@ pub mod limits {
     pub const TOKENS: usize = 100_000;
     /// `min_nack_queue` at most, milliseconds.
     pub const NACK_QUEUE: u32 = 1000;
-    /// Wrong admin secrets of one address that are answered at once.
-    pub const FREE_GUESSES: u32 = 5;
-    /// How long the answer to a wrong admin secret is held back at most.
-    pub const GUESS_DELAY: Duration = Duration::from_secs(5);
-    /// Addresses whose wrong secrets are counted; the one that has been quiet for longest is forgotten for a new one.
-    pub const GUESSERS: usize = 1024;
-    /// After so long without a wrong secret an address starts anew.
-    pub const GUESSER_MEMORY: Duration = Duration::from_secs(300);
     /// Handles of which more is logged at a time; one more is refused with 490.
     pub const LOG_HANDLES: usize = 64;
     /// Bytes of an `opaque_id`; a longer one is refused with 467.

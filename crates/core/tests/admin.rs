@@ -6,6 +6,7 @@ use common::{Rig, WS, error_in, id_in, sdp};
 use portunus_core::{Input, Settings};
 use portunus_plugin::report::{
     DtlsReport, IceReport, LineReport, PeerReport, SelectedPair, SinkReport, SourceReport, Traffic,
+    TrickleReport,
 };
 use portunus_plugin::{MediaEvent, Object, Value, json};
 use portunus_sdp::MediaKind;
@@ -461,6 +462,35 @@ fn tokens_are_allowed_and_disallowed_as_in_janus() {
 }
 
 #[test]
+fn candidates_that_are_kept_back_and_a_changed_port_are_told_of_a_peer() {
+    let (mut rig, session, handle) = Rig::attached_with(Settings { admin: true, ..Settings::default() });
+    rig.message(session, handle, "answer", json!({ "type": "offer", "sdp": sdp::offer(&["0"]) }));
+    rig.take();
+    let mut ice_of = |trickle: Option<TrickleReport>, remapped| {
+        rig.input_admin(request("handle_info", json!({ "session_id": session, "handle_id": handle })));
+        let asked = rig.take().remove(0);
+        let (_, number) = asked.split_once("question: ").unwrap();
+        let mut report = report();
+        (report.ice.trickle, report.ice.remapped) = (trickle, remapped);
+        let question = number.trim_end_matches(" }").parse().unwrap();
+        rig.media(handle, MediaEvent::Report { question, report: Box::new(report) });
+        value(rig.take().remove(0).strip_prefix("reply ").unwrap())["info"]["webrtc"]["ice"].clone()
+    };
+    let at_once =
+        TrickleReport { hold: Duration::ZERO, delay: Duration::ZERO, holding: false, kept_back: None };
+    let ice = ice_of(Some(at_once), None);
+    assert!(ice.get("trickle").is_none() && ice.get("remapped").is_none(), "{ice}");
+    let hold = TrickleReport { hold: Duration::from_millis(100), holding: true, ..at_once };
+    let told = json!({ "hold-ms": 100, "delay-ms": 0, "holding": true });
+    assert_eq!(ice_of(Some(hold), None)["trickle"], told);
+    let released = TrickleReport { holding: false, kept_back: Some(Duration::from_millis(230)), ..hold };
+    let pair = (([203, 0, 113, 80], 10_000).into(), ([203, 0, 113, 80], 19_472).into());
+    let ice = ice_of(Some(released), Some(pair));
+    assert_eq!(ice["trickle"]["kept-back-ms"], 230);
+    assert_eq!(ice["remapped"], json!({ "told": "203.0.113.80:10000", "seen": "203.0.113.80:19472" }));
+}
+
+#[test]
 fn what_the_media_engine_knows_of_a_peer_joins_the_answer() {
     let (mut rig, session, handle) = Rig::attached_with(Settings { admin: true, ..Settings::default() });
     let offer = sdp::offer(&["0"]);
@@ -502,9 +532,12 @@ fn report() -> PeerReport {
             selected: Some(SelectedPair {
                 local: ([192, 0, 2, 1], 10_000).into(),
                 remote: ([192, 0, 2, 9], 5).into(),
+                local_kind: "host",
                 remote_kind: "prflx",
                 transport: "udp",
             }),
+            trickle: None,
+            remapped: None,
         },
         dtls: DtlsReport {
             fingerprint: "AA".to_owned(),
@@ -661,6 +694,12 @@ fn a_stream_is_explained_in_words_and_numbers() {
     let (weight, text, _) = explain(&mut rig, lossy);
     assert_eq!(weight, "poor");
     assert!(text.starts_with("70 % of the client's packets arrived"), "{text}");
+
+    let mut remapped = fine.clone();
+    remapped.ice.remapped = Some((([203, 0, 113, 80], 10_000).into(), ([203, 0, 113, 80], 19_472).into()));
+    let (weight, text, _) = explain(&mut rig, remapped);
+    assert_eq!(weight, "poor");
+    assert!(text.contains("told 203.0.113.80:10000 and saw 203.0.113.80:19472"), "{text}");
 
     let mut blocked = fine;
     (blocked.ice.state, blocked.ice.connected, blocked.ice.remote) =

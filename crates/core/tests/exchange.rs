@@ -446,3 +446,14 @@ fn a_panic_in_a_media_call_ends_that_handle() {
     assert_eq!(rig.take(), ["media forget 2", r#"event {"janus":"detached","session_id":1,"sender":2}"#]);
     assert_eq!((rig.core.handles(), rig.core.counters().plugin_panics), (0, 1));
 }
+
+#[test]
+fn only_who_is_allowed_to_can_force_the_relay() {
+    for (allowed, asked, expected) in [(false, true, false), (true, false, false), (true, true, true)] {
+        let settings = Settings { allow_force_relay: allowed, ..Settings::default() };
+        let (mut rig, session, handle) = Rig::attached_with(settings);
+        let jsep = json!({"type": "offer", "sdp": sdp::offer(&["0"]), "force_relay": asked});
+        rig.message(session, handle, "answer", jsep);
+        assert_eq!(rig.negotiations.last().map(|n| n.relay_only), Some(expected));
+    }
+}

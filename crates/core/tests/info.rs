@@ -48,6 +48,7 @@ fn what_is_set_shows_and_secrets_do_not() {
         token_auth_secret: Some("hunter3".into()),
         session_timeout: Duration::from_secs(20),
         full_trickle: true,
+        allow_force_relay: true,
         allow_loop_indication: true,
         info: ServerInfo {
             log_path: Some("x.log".into()),
@@ -56,8 +57,8 @@ fn what_is_set_shows_and_secrets_do_not() {
             dscp: Some(46),
             stun_server: Some("192.0.2.3:3478".into()),
             turn_server: Some("192.0.2.4:3478".into()),
-            allow_force_relay: true,
             static_event_loops: 4,
+            ice_servers: true,
             webrtc_encryption: false,
             dependencies: None,
             transports: vec![http],
@@ -72,6 +73,7 @@ fn what_is_set_shows_and_secrets_do_not() {
         r#""public-ip":"192.0.2.1","public-ips":["192.0.2.1","192.0.2.2"],"ipv6":true,"ipv6-link-local":false,"ice-lite""#,
         r#""full-trickle":true,"#,
         r#""twcc-period":200,"dscp":46,"dtls-mtu":1200,"stun-server":"192.0.2.3:3478","turn-server":"192.0.2.4:3478","allow-force-relay":true,"static-event-loops":4,"loop-indication":true,"api_secret":true,"auth_token":true,"#,
+        r#""commit":"unknown","ice-servers":true}}"#,
         r#""opaqueid_in_api":false,"webrtc_encryption":false,"transports":{"janus.transport.http":{"name":"H","author":"A","description":"D","version_string":"0.0.2","version":2}},"#,
     ] {
         assert!(text.contains(part), "{part} in {text}");

@@ -34,6 +34,7 @@ fn path(kind: &'static str) -> MediaEvent {
     MediaEvent::Path(Box::new(SelectedPair {
         local: "192.0.2.1:10000".parse().unwrap(),
         remote: "192.0.2.9:5000".parse().unwrap(),
+        local_kind: "host",
         remote_kind: kind,
         transport: "udp",
     }))
@@ -49,7 +50,13 @@ fn line(mindex: u16, kind: MediaKind, codec: Option<&'static str>) -> LineReport
         clock_rate: if codec == Some("vp8") { 90_000 } else { 48_000 },
         nacks: true,
         nack_queue: Duration::from_millis(200),
-        sources: vec![SourceReport { ssrc: Some(5), traffic, quality: 99, ..SourceReport::default() }],
+        sources: vec![SourceReport {
+            ssrc: Some(5),
+            traffic,
+            quality: 98,
+            media_quality: 99,
+            ..SourceReport::default()
+        }],
         sink: Some(SinkReport {
             ssrc: 7,
             traffic,
@@ -128,7 +135,7 @@ fn the_last_statistics_come_before_the_end() {
     assert_eq!(
         heads(&mut rig),
         [
-            r#"32 Some(3) {"mid":"0","mindex":0,"media":"audio","codec":"opus","base":48000,"rtt":12,"lost":0,"lost-by-remote":0,"jitter-local":0,"jitter-remote":0,"in-link-quality":99,"in-media-link-quality":99,"out-link-quality":98,"out-media-link-quality":98,"packets-received":3,"packets-sent":3,"bytes-received":300,"bytes-sent":300,"bytes-received-lastsec":100,"bytes-sent-lastsec":100,"nacks-received":0,"nacks-sent":0,"retransmissions-received":0}"#,
+            r#"32 Some(3) {"mid":"0","mindex":0,"media":"audio","codec":"opus","base":48000,"rtt":12,"lost":0,"lost-by-remote":0,"jitter-local":0,"jitter-remote":0,"in-link-quality":98,"in-media-link-quality":99,"out-link-quality":98,"out-media-link-quality":98,"packets-received":3,"packets-sent":3,"bytes-received":300,"bytes-sent":300,"bytes-received-lastsec":100,"bytes-sent-lastsec":100,"nacks-received":0,"nacks-sent":0,"retransmissions-received":0}"#,
             r#"16 Some(6) {"connection":"hangup","reason":"Janus API"}"#,
         ]
     );

@@ -132,3 +132,26 @@ fn a_poll_is_checked_like_a_request() {
         assert_eq!(rig.poll(id, secret, None), verdict);
     }
 }
+
+#[test]
+fn what_is_no_request_is_let_in_like_one() {
+    let both = Settings { api_secret: Some("top".into()), ..signed() };
+    for (settings, given, token, enters) in [
+        (Settings::default(), None, None, true),
+        (secret(), None, None, false),
+        (secret(), Some("to"), None, false),
+        (secret(), Some("top"), None, true),
+        (secret(), None, Some("top"), false),
+        (signed(), Some(BARE), None, false),
+        (signed(), None, Some(BARE), true),
+        (both.clone(), Some("top"), Some("x"), true),
+        (both.clone(), Some(BARE), Some(BARE), true),
+        (both, None, None, false),
+    ] {
+        let mut rig = Rig::new(settings);
+        assert_eq!(rig.enters(given, token), enters, "{given:?} {token:?}");
+    }
+    let mut rig = Rig::new(signed());
+    rig.unix += Duration::from_secs(1);
+    assert!(!rig.enters(None, Some(BARE)), "it has expired");
+}

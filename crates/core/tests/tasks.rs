@@ -4,7 +4,7 @@ mod common;
 
 use common::{Calls, HTTP, Rig, Script, error_in};
 use portunus_core::{Input, Settings, limits};
-use portunus_plugin::{MediaEvent, Ticket, json};
+use portunus_plugin::{Finished, MediaEvent, Ticket, json};
 use std::time::Duration;
 
 const BEGUN: &str = r#"event {"janus":"event","session_id":1,"sender":2,"plugindata":{"plugin":"janus.plugin.script","data":{"script":"begun"}}}"#;
@@ -37,7 +37,7 @@ fn a_request_is_answered_when_its_task_is_done_before_the_events_of_its_end() {
         let (mut rig, ..) = waiting();
         rig.task_done(1, outcome);
         assert_eq!(rig.take(), [success(ok), STORED.to_owned()]);
-        let told = outcome.map_err(str::to_owned);
+        let told = outcome.map(|()| Finished::Stored);
         assert_eq!(rig.take_calls(), [format!("done 1 {told:?}")]);
     }
 }
@@ -133,7 +133,7 @@ fn a_handle_that_goes_away_answers_what_waits_and_the_plugin_still_hears_of_the_
         rig.take_calls();
         rig.task_done(1, Ok(()));
         assert!(rig.take().is_empty());
-        assert_eq!(rig.take_calls(), ["done 1 Ok(())"]);
+        assert_eq!(rig.take_calls(), ["done 1 Ok(Stored)"]);
     }
 }
 
@@ -147,7 +147,7 @@ fn a_task_that_no_request_waits_for_is_told_and_no_more() {
     rig.take_calls();
     rig.task_done(1, Ok(()));
     assert_eq!(rig.take(), [STORED]);
-    assert_eq!(rig.take_calls(), ["done 1 Ok(())"]);
+    assert_eq!(rig.take_calls(), ["done 1 Ok(Stored)"]);
 }
 
 #[test]
@@ -176,11 +176,19 @@ fn two_plugins_may_use_the_same_ticket() {
         rig.message(session, handle, "later", json!(null));
     }
     rig.take();
-    rig.input(Input::TaskDone { plugin: "janus.plugin.other", ticket: Ticket(1), outcome: Ok(()) });
+    rig.input(Input::TaskDone {
+        plugin: "janus.plugin.other",
+        ticket: Ticket(1),
+        outcome: Ok(Finished::Stored),
+    });
     let out = rig.take();
     assert!(out[0].contains(r#""sender":3,"plugindata":{"plugin":"janus.plugin.other""#), "{out:?}");
     assert_eq!(out.iter().filter(|line| line.starts_with("reply")).count(), 1);
-    rig.input(Input::TaskDone { plugin: "janus.plugin.none", ticket: Ticket(1), outcome: Ok(()) });
+    rig.input(Input::TaskDone {
+        plugin: "janus.plugin.none",
+        ticket: Ticket(1),
+        outcome: Ok(Finished::Stored),
+    });
     assert!(rig.take().is_empty());
     rig.task_done(1, Ok(()));
     assert_eq!(rig.take()[0], success(true));

@@ -2,8 +2,8 @@
 //! refuses.
 
 use crate::flags::Stop;
-use crate::settings::{Problem, Settings, Severity};
-use portunus_transport::{Listening, ListeningPath, Protocol, Running, Side};
+use crate::settings::{ContainerNetwork, Problem, Settings, Severity};
+use portunus_transport::{Listening, ListeningPath, Protocol, Recordings, Running, Side};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn complain(line: &str) {
+pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -77,11 +77,63 @@ pub(crate) fn ready(
     for address in media {
         say(&format!("Media: UDP {address}"));
     }
+    if let Some(line) = published(settings) {
+        say(&line);
+    }
     let demo = running.listening().iter().find(|l| l.protocol == Protocol::Http && l.side == Side::Janus);
     if let Some(listening) = demo.filter(|_| crate::wiring::demos_folder(settings).is_some()) {
         say(&format!("Demo page: {}/demos/", origin(listening)));
     }
+    if let Some((listening, recordings)) = demo.zip(crate::wiring::recordings(settings)) {
+        say(&recordings_line(settings, listening, &recordings));
+    }
     say("Ready");
+}
+
+/// Whether clients outside of the container reach its media port, and what to change.
+fn published(settings: &Settings) -> Option<String> {
+    let (nat, port) = (&settings.nat, settings.portunus.udp_port);
+    let how = if nat.ice_lite { "ICE-lite" } else { "full ICE" };
+    match settings.network? {
+        ContainerNetwork::Published if nat.nat_1_1_mapping.is_empty() && nat.stun_server.is_none() => {
+            Some(format!(
+                "Media: {how}, but neither PUBLIC_IP nor a STUN server says at which address clients find UDP port {port}: run \
+             with -e PUBLIC_IP=<public address>"
+            ))
+        }
+        ContainerNetwork::Published => {
+            Some(format!("Media: {how}; UDP port {port} is taken for published under the same number"))
+        }
+        ContainerNetwork::Unpublished if nat.ice_lite => Some(format!(
+            "Media: ICE-lite on UDP port {port}, and no port is declared as published: clients come from this network or \
+             through TURN"
+        )),
+        ContainerNetwork::Unpublished => {
+            let held = match nat.trickle_hold.as_millis() {
+                0 => String::new(),
+                ms => format!(", candidates held for {ms} ms after our checks"),
+            };
+            Some(format!(
+                "Media: no port is declared as published: {how}{held}. More clients get through with: docker run -p \
+                 {port}:{port}/udp -e PUBLIC_IP=<public address>"
+            ))
+        }
+    }
+}
+
+/// Where recordings are shown, to whom, and which.
+fn recordings_line(settings: &Settings, listening: &Listening, recordings: &Recordings) -> String {
+    let page = match crate::wiring::demos_folder(settings) {
+        Some(_) => "demos/recordings.html",
+        None => "recordings/",
+    };
+    let whom = match (&recordings.password, listening.secure) {
+        (Some(_), true) => "whoever knows the password",
+        (Some(_), false) => "whoever knows the password (sent in the clear)",
+        (None, _) => "this machine only, as no `portunus.recordings_password` is set",
+    };
+    let folders: Vec<_> = recordings.roots.iter().map(|root| root.display().to_string()).collect();
+    format!("Recordings: {}/{page} shows {} to {whom}", origin(listening), folders.join(", "))
 }
 
 fn banner() -> String {

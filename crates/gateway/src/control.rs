@@ -7,13 +7,14 @@ use crate::captures::{Captures, Opened, Wanted};
 use crate::logging::{self, LogControl};
 use crate::monitor::Census;
 use crate::questions::{Answer, Questions};
+use crate::reach::Reach;
 use crate::store::{Done, Store};
 use crate::wiring;
 use portunus_core::{Client, Core, Input, Notice, Output, PollVerdict, Question, Reload};
 use portunus_media::{Certificate, Engine, WorkerStatus};
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::recording::Recording;
-use portunus_plugin::{HandleId, MediaEvent, Object, RouteEnd, Value, json};
+use portunus_plugin::{HandleId, MediaEvent, Object, RouteEnd, Task, Value, json};
 use portunus_recorder::Recorder;
 use portunus_telemetry::events::{Event, EventType, Handlers};
 use portunus_transport::{Inbound, Mailboxes, Queries, Reply, Side};
@@ -68,7 +69,7 @@ pub(crate) fn spawn(
     core: Core,
     engine: Engine,
     (mailboxes, queries, handlers): (Mailboxes, Queries, Handlers),
-    (store, done): (Store, mpsc::Receiver<Done>),
+    (store, done, reach): (Store, mpsc::Receiver<Done>, Reach),
     (log, captures, recorder): (LogControl, Captures, Recorder),
     (asked, heard): (mpsc::Receiver<Inbound>, mpsc::Receiver<(HandleId, MediaEvent)>),
 ) -> Control {
@@ -86,6 +87,7 @@ pub(crate) fn spawn(
         queries,
         handlers,
         store,
+        reach,
         questions,
         log,
         captures,
@@ -153,6 +155,7 @@ struct Owner {
     queries: Queries,
     handlers: Handlers,
     store: Store,
+    reach: Reach,
     questions: Questions,
     log: LogControl,
     captures: Captures,
@@ -205,6 +208,7 @@ impl Heard {
 enum Asker {
     Request(Reply),
     Poll(oneshot::Sender<portunus_transport::PollVerdict>),
+    Entry(oneshot::Sender<bool>),
 }
 
 impl Owner {
@@ -290,6 +294,10 @@ impl Owner {
                 let key = key_of(self.waiting.insert(Asker::Poll(reply)));
                 Input::Poll { key, session, secret, token }
             }
+            Inbound::Entry { secret, token, reply } => {
+                let key = key_of(self.waiting.insert(Asker::Entry(reply)));
+                Input::Entry { key, secret, token }
+            }
             Inbound::Gone { client } => {
                 self.leavers.push_back(client);
                 return None;
@@ -328,24 +336,7 @@ impl Owner {
                     self.reply_later(reply, json, delay);
                 }
             }
-            Output::Ask { question, what } => match what {
-                Question::Loops => {
-                    self.questions
-                        .answer(question, Some(loops(self.engine.loads(), &self.engine.statuses().get())));
-                }
-                Question::Transport { package, request } => {
-                    let response = self.queries.answer(&package, &request);
-                    self.questions.answer(question, response.map(response_of));
-                }
-                Question::EventHandler { package, request } => {
-                    let response = self.handlers.answer(&package, &request);
-                    self.questions.answer(question, response.map(response_of));
-                }
-                Question::StartCapture { handle, text, folder, file, truncate } => {
-                    self.open_capture(question, handle, Wanted { text, folder, file, truncate });
-                }
-                what => self.questions.ask(question, what),
-            },
+            Output::Ask { question, what } => self.ask(question, what),
             Output::Tune(tuning) => {
                 self.engine.tune(wiring::media_tuning(&tuning));
                 self.log.tune(&tuning);
@@ -365,6 +356,11 @@ impl Owner {
                     let _ = reply.send(verdict_of(verdict));
                 }
             }
+            Output::EntryVerdict { key, allowed } => {
+                if let Some(Asker::Entry(reply)) = self.asker(key) {
+                    let _ = reply.send(allowed);
+                }
+            }
             Output::Event { session, json } => self.mailboxes.deliver(session, json),
             Output::SessionOpened { session, client } => self.mailboxes.open(session, owner_of(client)),
             Output::SessionClaimed { session, client } => self.mailboxes.claim(session, owner_of(client)),
@@ -381,8 +377,33 @@ impl Owner {
                     self.engine.send(MediaCommand::Capture { handle, tap: Some(tap) });
                 }
             }
-            Output::Task { plugin, ticket, task } => self.store.begin(plugin, ticket, task),
+            Output::Task { plugin, ticket, task: Task::Store(group) } => {
+                self.store.begin(plugin, ticket, group)
+            }
+            Output::Task { plugin, ticket, task: Task::Reach(all) } => self.reach.begin(plugin, ticket, all),
             Output::Notify(notice) => self.handlers.tell(event_of(*notice)),
+        }
+    }
+
+    /// Answers a question of the core, or has it answered.
+    fn ask(&mut self, question: u64, what: Question) {
+        match what {
+            Question::Loops => {
+                self.questions
+                    .answer(question, Some(loops(self.engine.loads(), &self.engine.statuses().get())));
+            }
+            Question::Transport { package, request } => {
+                let response = self.queries.answer(&package, &request);
+                self.questions.answer(question, response.map(response_of));
+            }
+            Question::EventHandler { package, request } => {
+                let response = self.handlers.answer(&package, &request);
+                self.questions.answer(question, response.map(response_of));
+            }
+            Question::StartCapture { handle, text, folder, file, truncate } => {
+                self.open_capture(question, handle, Wanted { text, folder, file, truncate });
+            }
+            what => self.questions.ask(question, what),
         }
     }
 

@@ -92,6 +92,7 @@ fn diagnose(facts: &Facts) -> Vec<Finding> {
     found.extend(facts.listeners.iter().map(|why| finding(Weight::Problem, format!("listeners: {why}"))));
     found.extend(addresses(facts));
     found.extend(facts.stun.as_ref().map(|(server, answer)| stun(server, answer.as_ref())));
+    found.extend(facts.turn_trust.iter().map(|why| finding(Weight::Problem, format!("TURN: {why}"))));
     found.extend(facts.certificates.iter().map(|shown| certificate(shown, facts.now)));
     found.push(open_files(facts.open_files));
     found.extend(buffers(facts));
@@ -253,6 +254,7 @@ mod tests {
             listeners: None,
             addresses: vec!["203.0.112.7".parse().unwrap()],
             mapped: false,
+            turn_trust: None,
             stun: None,
             certificates: Vec::new(),
             open_files: Some(1 << 20),
@@ -321,6 +323,12 @@ mod tests {
     fn an_interface_that_is_not_there_is_a_problem() {
         let without = Facts { listeners: Some("interface `x0` is not there".into()), ..facts() };
         assert_eq!(worst(&without, "x0").0, Weight::Problem);
+    }
+
+    #[test]
+    fn authorities_of_a_turn_server_that_cannot_be_read_are_a_problem() {
+        let without = Facts { turn_trust: Some("cannot read turn_ca /ca.pem".into()), ..facts() };
+        assert_eq!(worst(&without, "TURN: cannot read turn_ca").0, Weight::Problem);
     }
 
     #[test]

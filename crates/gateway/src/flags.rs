@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 
-use crate::settings::Secret;
+use crate::settings::{ContainerDefaults, Secret};
 
 /// The API level of Janus whose command line, files and answers we follow.
 pub(crate) const JANUS_VERSION: &str = "1.4.2";
@@ -17,7 +17,9 @@ pub(crate) const JANUS_VERSION: &str = "1.4.2";
 #[command(
     name = "portunus",
     about = "A WebRTC media gateway that speaks the Janus API",
-    after_help = "portunus doctor [options] looks at this machine as the gateway would use it, and says what to change.",
+    after_help = "portunus doctor [options] looks at this machine as the gateway would use it, and says what to change.\n\
+                  portunus start [options] is the entry point of the container: samples, generator script, then the gateway.\n\
+                  portunus healthcheck [options] asks the gateway in this container how it is: exit code 0 or 1.",
     disable_help_flag = true,
     disable_version_flag = true,
     args_override_self = true,
@@ -102,6 +104,12 @@ pub(crate) struct Flags {
     /// Send candidates one by one
     #[arg(short = 'f', long)]
     pub(crate) full_trickle: bool,
+    /// With --full-trickle: milliseconds between our checks and our candidates [default: 0, at once]
+    #[arg(long, value_name = "number")]
+    pub(crate) trickle_hold_ms: Option<String>,
+    /// With --full-trickle: milliseconds between our description and our candidates [default: 0, at once]
+    #[arg(long, value_name = "number")]
+    pub(crate) trickle_delay_ms: Option<String>,
     /// ICE lite: answer checks, send none
     #[arg(short = 'I', long)]
     pub(crate) ice_lite: bool,
@@ -159,12 +167,40 @@ pub(crate) struct Flags {
     /// Plain RTP without DTLS, for tests only
     #[arg(short = 'w', long)]
     pub(crate) no_webrtc_encryption: bool,
-    /// `portunus doctor`
+    /// What is to be done
     #[arg(skip)]
-    pub(crate) doctor: bool,
+    pub(crate) verb: Verb,
+    /// The container's own defaults, for the verbs that are about it
+    #[arg(skip)]
+    pub(crate) container: Option<ContainerDefaults>,
     /// What is no option; ignored with a warning
     #[arg(hide = true)]
     pub(crate) rest: Vec<String>,
+}
+
+/// The first word, if it is one of these: what is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Verb {
+    /// No such word: serve.
+    #[default]
+    Serve,
+    /// `doctor`: look at this machine.
+    Doctor,
+    /// `start`: the container's entry point.
+    Start,
+    /// `healthcheck`: ask the running gateway how it is.
+    Healthcheck,
+}
+
+impl Verb {
+    fn named(word: &OsString) -> Option<Self> {
+        match word.to_str()? {
+            "doctor" => Some(Self::Doctor),
+            "start" => Some(Self::Start),
+            "healthcheck" => Some(Self::Healthcheck),
+            _ => None,
+        }
+    }
 }
 
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
@@ -184,8 +220,8 @@ impl Flags {
     /// Reads the command line; the first of `args` is the program's name.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
         let mut args: Vec<OsString> = args.into_iter().collect();
-        let doctor = args.get(1).is_some_and(|word| word == "doctor");
-        if doctor {
+        let verb = args.get(1).and_then(Verb::named);
+        if verb.is_some() {
             args.remove(1);
         }
         let mut command = Self::command().mut_args(|arg| {
@@ -204,7 +240,7 @@ impl Flags {
             let text = format!("Portunus {} (Janus API {JANUS_VERSION})\n", env!("CARGO_PKG_VERSION"));
             return Err(Stop { code: 0, text });
         }
-        flags.doctor = doctor;
+        flags.verb = verb.unwrap_or_default();
         Ok(flags)
     }
 }
@@ -304,6 +340,21 @@ mod tests {
         let flags = read(&["one", "-o", "two", "--", "-d"]).expect("reads");
         assert_eq!(flags.rest, ["one", "two", "-d"]);
         assert!(flags.disable_colors);
+    }
+
+    #[test]
+    fn a_verb_is_the_first_word_and_options_follow() {
+        for (words, verb) in [
+            (&["-o"][..], Verb::Serve),
+            (&["doctor", "-o"], Verb::Doctor),
+            (&["start", "-o"], Verb::Start),
+            (&["healthcheck", "-o"], Verb::Healthcheck),
+        ] {
+            let flags = read(words).expect("reads");
+            assert!(flags.verb == verb && flags.disable_colors && flags.rest.is_empty(), "{words:?}");
+        }
+        let flags = read(&["-o", "start"]).expect("reads");
+        assert_eq!((flags.verb, flags.rest.as_slice()), (Verb::Serve, &["start".to_owned()][..]));
     }
 
     #[test]

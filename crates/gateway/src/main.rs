@@ -2,25 +2,31 @@
 
 mod announce;
 mod captures;
+mod container;
 mod control;
 mod doctor;
 mod flags;
+mod ice;
 mod logging;
 mod monitor;
+mod networks;
 mod process;
 mod questions;
+mod reach;
 mod reload;
 mod settings;
 mod signals;
 mod store;
+mod turn_rest;
 mod wiring;
 
 use crate::announce::say;
 use crate::captures::Captures;
 use crate::control::{Control, Order};
-use crate::flags::Flags;
+use crate::flags::{Flags, Verb};
 use crate::logging::LogControl;
 use crate::monitor::{Reloads, Watch};
+use crate::reach::Reach;
 use crate::reload::Reloader;
 use crate::settings::{Disk, Settings};
 use crate::signals::{Asked, Signals};
@@ -31,6 +37,7 @@ use portunus_plugin::recording::RecordingNews;
 use portunus_plugin::{HandleId, MediaEvent, RouteEnd};
 use portunus_recorder::Recorder;
 use portunus_telemetry::events::{Event, EventType, Handlers};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,20 +46,32 @@ use tokio::sync::mpsc;
 /// How long connections and peers get to end in good order.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// How long the STUN server gets to answer where it is required.
+const STUN_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Its number is the same on every Linux.
 const SIGTERM: i32 = 15;
 
 fn main() -> ExitCode {
-    let flags = match Flags::read(std::env::args_os()) {
+    let mut flags = match Flags::read(std::env::args_os()) {
         Ok(flags) => flags,
         Err(stop) => return announce::stop(&stop),
     };
     let environment = |name: &str| std::env::var(name).ok();
+    let mut early = None;
+    match flags.verb {
+        Verb::Serve | Verb::Doctor => {}
+        Verb::Healthcheck => return container::healthcheck(flags, &environment),
+        Verb::Start => match container::start(&mut flags, &environment) {
+            Ok(begun) => early = Some(begun),
+            Err(code) => return code,
+        },
+    }
     if flags.check_config {
         let outcome = settings::check(&flags, &environment, &Disk, &mut std::io::stdout());
         return outcome.map_or(ExitCode::FAILURE, announce::exit_code);
     }
-    if flags.doctor {
+    if flags.verb == Verb::Doctor {
         return doctor::run(&flags, &mut std::io::stdout()).map_or(ExitCode::FAILURE, announce::exit_code);
     }
     let (settings, problems) = match settings::load(&flags, &environment, &Disk) {
@@ -62,7 +81,10 @@ fn main() -> ExitCode {
     let outcome = logging::start(&settings.general.log, settings.portunus.log_json).and_then(|log| {
         announce::log(&problems);
         monitor::started();
-        run(flags, settings, log)
+        if flags.container.is_some() {
+            container::look_for_certificates(&settings);
+        }
+        run(flags, settings, log, early)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,12 +92,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Result<()> {
+/// A runtime that was needed before the settings were known, and the signals that it has caught.
+struct Early {
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+}
+
+fn run(flags: Flags, settings: Settings, log: LogControl, early: Option<Early>) -> anyhow::Result<()> {
     process::check_open_files(settings.general.check_openfiles_limit)?;
     let _pid_file = process::lock_pid_file(settings.general.pid_file.as_deref())?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(serve(flags, settings, log))?;
+    let (runtime, signals) = match early {
+        Some(Early { runtime, signals }) => (runtime, Some(signals)),
+        None => (runtime()?, None),
+    };
+    runtime.block_on(serve(flags, settings, log, signals))?;
     say("Bye!");
     Ok(())
 }
@@ -93,8 +128,14 @@ fn start_recorder(
 }
 
 /// From the first port to the last signal.
-async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Result<()> {
-    let mut signals = Signals::catch(settings.general.log.rotate_signal)?;
+async fn serve(
+    flags: Flags,
+    settings: Settings,
+    log: LogControl,
+    caught: Option<Signals>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::go_on(caught, settings.general.log.rotate_signal)?;
+    stun_is_there(&settings).await?;
     let handlers = Handlers::start(settings.handlers.clone(), &settings.general.server_name);
     let (media_events, heard) = mpsc::channel(control::MEDIA_EVENTS);
     let recorder = start_recorder(&settings, media_events.clone())?;
@@ -108,16 +149,18 @@ async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Res
     );
     let started = json!({ "status": "started", "info": core.server_info() });
     handlers.tell(Event::of(EventType::Core, Some(1), started));
-    let transport = wiring::transport(&settings, wiring::observer(&settings, &handlers))?;
+    let (transport, ice_servers) = ice::transport(&settings, &handlers)?;
     let mailboxes = portunus_transport::Mailboxes::new(transport.limits.clone());
     let queries = portunus_transport::Queries::new(&transport, mailboxes.counters().clone());
     let (requests, asked) = mpsc::channel(control::REQUESTS);
     let media_addresses = engine.local_addresses().to_vec();
-    let store = store::Store::new(settings.general.configs_folder.clone());
+    let (store, done) = store::Store::new(settings.general.configs_folder.clone());
+    let reach = Reach::new(settings.portunus.forward_networks.clone(), store.outcomes());
     let workers = engine.statuses();
     let own = (mailboxes.clone(), queries, handlers.clone());
     let captures = Captures::new(settings.portunus.captures_folder.clone());
-    let mut control = control::spawn(core, engine, own, store, (log, captures, recorder), (asked, heard));
+    let mut control =
+        control::spawn(core, engine, own, (store, done, reach), (log, captures, recorder), (asked, heard));
     let transports = mailboxes.counters().clone();
     let running = portunus_transport::start(transport, requests, mailboxes).await?;
     let reloads = Arc::new(Reloads::default());
@@ -131,16 +174,10 @@ async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Res
         missing: running.problems().len(),
         commit: wiring::COMMIT,
     };
-    let watched = match settings.portunus.metrics {
-        Some(address) => {
-            let watched = portunus_transport::watch(address, Arc::new(watch)).await;
-            Some(watched.with_context(|| format!("cannot open the metrics port {address}"))?)
-        }
-        None => None,
-    };
+    let watched = open_metrics(&settings, watch).await?;
     announce::ready(&settings, &running, watched, &media_addresses);
 
-    let mut reloader = Reloader::new(flags, settings, reloads);
+    let mut reloader = Reloader::new(flags, settings, (reloads, ice_servers));
     let stop = wait(&mut signals, &mut control, &running, &mut reloader).await;
     handlers.tell(Event::of(
         EventType::Core,
@@ -151,7 +188,7 @@ async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Res
     say("Stopping server, please wait...");
     // Whoever asks once more does not want to wait.
     tokio::spawn(async move {
-        signals.stop().await;
+        let _ = signals.stop().await;
         std::process::exit(1);
     });
     control.order(Order::Close).await;
@@ -160,6 +197,31 @@ async fn serve(flags: Flags, settings: Settings, log: LogControl) -> anyhow::Res
     tokio::task::spawn_blocking(move || engine.shutdown(DRAIN)).await?;
     handlers.finish(DRAIN).await;
     Ok(())
+}
+
+/// Asks the STUN server, if there shall be no start without it.
+async fn stun_is_there(settings: &Settings) -> anyhow::Result<()> {
+    let Some(server) = settings.nat.stun_server.clone().filter(|_| settings.portunus.stun_required) else {
+        return Ok(());
+    };
+    let name = format!("{}:{}", server.host, server.port);
+    let ask = move || portunus_media::ask_stun_server(&server.host, server.port, 0, STUN_PATIENCE);
+    // Looking a name up has its own patience.
+    let answer = tokio::time::timeout(STUN_PATIENCE + STUN_PATIENCE, tokio::task::spawn_blocking(ask)).await;
+    let missing = || format!("the STUN server {name} does not answer, and `portunus.stun_required` is set");
+    let seen =
+        answer.with_context(missing)?.context("asking the STUN server failed")?.with_context(missing)?;
+    tracing::info!(server = name, %seen, "the STUN server answers");
+    Ok(())
+}
+
+/// Opens the port of metrics and health, if there shall be one.
+async fn open_metrics(settings: &Settings, watch: Watch) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(address) = settings.portunus.metrics else { return Ok(None) };
+    let watched = portunus_transport::watch(address, Arc::new(watch)).await.with_context(|| {
+        format!("cannot open the metrics port {address} (`portunus.metrics_port` names another)")
+    })?;
+    Ok(Some(watched))
 }
 
 /// Why the process ends.
@@ -188,7 +250,12 @@ async fn wait(
                 Asked::ReopenLog => control.order(Order::ReopenLog).await,
             },
             patience = control.drain_wanted() => return Stop { signal: SIGTERM, patience },
-            _ = look.tick() => reloader.changed_certificates(control, running).await,
+            _ = look.tick() => {
+                if reloader.verb() == Verb::Start {
+                    container::reap();
+                }
+                reloader.changed_certificates(control, running).await;
+            }
         }
     }
 }
@@ -203,6 +270,6 @@ async fn drain(signals: &mut Signals, control: &Control, patience: Duration) {
     tokio::select! {
         () = control.emptied() => {}
         () = tokio::time::sleep(patience) => tracing::warn!("calls are ended: the time for draining is over"),
-        () = signals.stop() => say("Not waiting for calls any more."),
+        _ = signals.stop() => say("Not waiting for calls any more."),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::process::{self, Usage};
 use portunus_core::Counters;
-use portunus_media::{Statuses, WorkerStatus};
+use portunus_media::{Runs, Statuses, WorkerStatus};
 use portunus_telemetry::events::Handlers;
 use portunus_telemetry::metrics::{Kind, Page};
 use portunus_transport::Monitor;
@@ -139,6 +139,8 @@ impl Watch {
             float(s.received)
         });
         each("portunus_worker_received_bytes_total", Counter, "Their bytes.", &|s| float(s.received_bytes));
+        let overflowed = "Datagrams that came while the worker's socket was full: the system dropped them.";
+        each("portunus_worker_datagrams_overflowed_total", Counter, overflowed, &|s| float(s.overflowed));
         each("portunus_worker_datagrams_sent_total", Counter, "UDP datagrams sent.", &|s| float(s.sent));
         each("portunus_worker_sent_bytes_total", Counter, "Their bytes.", &|s| float(s.sent_bytes));
         let coalesced = "Datagrams that shared a system call with the one before.";
@@ -151,9 +153,17 @@ impl Watch {
         each("portunus_worker_datagrams_forged_total", Counter, forged, &|s| float(s.forged));
         let shed = "Packets dropped because somebody did not keep up.";
         each("portunus_worker_packets_shed_total", Counter, shed, &|s| float(s.shed));
+        let remapped = "Peers that saw another port of ours than they were told: a NAT changed it.";
+        each("portunus_ice_port_remapped_total", Counter, remapped, &|s| float(s.remapped));
         each("portunus_worker_panics_total", Counter, "Peers closed after a panic.", &|s| float(s.panics));
+        let behind = "Longest wait of a datagram in the last second because the worker was busy: beyond some ms it is overloaded.";
+        each("portunus_worker_behind_seconds", Gauge, behind, &|s| s.behind.as_secs_f64());
+        let overload =
+            "What an overloaded worker leaves out: 1 is all but the lowest layers, 2 all but keyframes.";
+        each("portunus_worker_overload", Gauge, overload, &|s| s.overload);
         let turn = "Longest turn of the worker's loop in the last second.";
         each("portunus_worker_longest_turn_seconds", Gauge, turn, &|s| s.longest_turn.as_secs_f64());
+        runs(page, &all);
         let mut cpu =
             page.metric("portunus_worker_cpu_seconds_total", Counter, "CPU time of the worker's thread.");
         for (index, seconds) in process::worker_cpu() {
@@ -216,6 +226,11 @@ impl Watch {
             .sample(&[("reason", "too_large")], c.too_large.get())
             .sample(&[("reason", "overloaded")], c.overloaded.get())
             .sample(&[("reason", "unanswered")], c.unanswered.get());
+        let handed_out = "Clients that asked for their ICE servers, by what became of it.";
+        page.metric("portunus_ice_servers_total", Kind::Counter, handed_out)
+            .sample(&[("result", "ok")], c.ice_servers.get())
+            .sample(&[("result", "refused")], c.ice_servers_refused.get())
+            .sample(&[("result", "failed")], c.ice_servers_failed.get());
         page.counter("portunus_client_events_total", "Events for clients.", c.events.get());
         let dropped = "Events for clients that were dropped.";
         page.counter("portunus_client_events_dropped_total", dropped, c.events_dropped.get());
@@ -246,11 +261,27 @@ impl Watch {
     }
 }
 
+fn runs(page: &mut Page, workers: &[WorkerStatus]) {
+    let help = "Datagrams of each message to the system (UDP_SEGMENT).";
+    let mut metric = page.metric("portunus_worker_send_run_datagrams", Kind::Histogram, help);
+    for (index, status) in workers.iter().enumerate() {
+        let buckets: Vec<_> = Runs::BOUNDS
+            .iter()
+            .enumerate()
+            .map(|(n, bound)| (u64::from(*bound), status.runs.up_to(n)))
+            .collect();
+        let runs = status.runs.all();
+        metric.histogram(("worker", &index.to_string()), &buckets, runs, runs + status.coalesced);
+    }
+}
+
 fn media(page: &mut Page, workers: &[WorkerStatus]) {
     let sum = |value: fn(&WorkerStatus) -> u64| workers.iter().map(value).sum::<u64>();
     let mut counter = |name, help: &str, value| page.counter(name, help, sum(value));
     counter("portunus_rtp_received_total", "RTP packets of clients.", |s| s.media.received);
-    counter("portunus_rtp_lost_total", "RTP packets of clients that never came.", |s| s.media.lost);
+    counter("portunus_rtp_lost_total", "RTP packets of clients lost on the way, repaired or not.", |s| {
+        s.media.lost
+    });
     counter("portunus_rtp_repaired_total", "RTP packets that came when asked for again.", |s| {
         s.media.repaired
     });
@@ -261,8 +292,14 @@ fn media(page: &mut Page, workers: &[WorkerStatus]) {
     counter("portunus_rtp_sent_total", "RTP packets sent to clients.", |s| s.media.sent);
     counter("portunus_rtp_nacked_total", "Packets clients asked for again.", |s| s.media.nacked);
     counter("portunus_rtp_resent_total", "Packets sent again.", |s| s.media.resent);
+    let help = "Packets and messages that forwarders sent.";
+    counter("portunus_forwarded_total", help, |s| s.media.forwarded);
     let help = "Packets clients reported as lost.";
     counter("portunus_rtp_lost_by_clients_total", help, |s| s.media.lost_by_clients);
+    let help = "Times a TURN server gave no relay address, or took it back.";
+    counter("portunus_turn_failures_total", help, |s| s.turn_failures);
+    page.gauge("portunus_turn_allocations", "Relay addresses on TURN servers.", sum(|s| s.relays));
+    page.gauge("portunus_forwarders", "RTP forwarders.", sum(|s| s.forwarders));
 }
 
 /// The names every Prometheus client library has for these.

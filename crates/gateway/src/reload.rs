@@ -3,7 +3,8 @@
 //! What can be taken over is; what cannot is told. Files with mistakes change nothing.
 
 use crate::control::{Control, Order};
-use crate::flags::Flags;
+use crate::flags::{Flags, Verb};
+use crate::ice::ClientServers;
 use crate::monitor::Reloads;
 use crate::settings::{self, Disk, Problem, Settings};
 use crate::{announce, wiring};
@@ -21,6 +22,7 @@ pub(crate) struct Reloader {
     flags: Flags,
     settings: Settings,
     reloads: Arc<Reloads>,
+    ice_servers: Arc<ClientServers>,
     seen: Vec<(PathBuf, Option<Stamp>)>,
 }
 
@@ -28,10 +30,19 @@ pub(crate) struct Reloader {
 type Stamp = (SystemTime, u64, u64);
 
 impl Reloader {
-    pub(crate) fn new(flags: Flags, settings: Settings, reloads: Arc<Reloads>) -> Self {
-        let mut reloader = Self { flags, settings, reloads, seen: Vec::new() };
+    pub(crate) fn new(
+        flags: Flags,
+        settings: Settings,
+        (reloads, ice_servers): (Arc<Reloads>, Arc<ClientServers>),
+    ) -> Self {
+        let mut reloader = Self { flags, settings, reloads, ice_servers, seen: Vec::new() };
         reloader.seen = reloader.look();
         reloader
+    }
+
+    /// What this process is.
+    pub(crate) fn verb(&self) -> Verb {
+        self.flags.verb
     }
 
     /// How long calls may go on at the end, as it is set now.
@@ -51,6 +62,7 @@ impl Reloader {
                     tracing::warn!("{section}: changes take effect after a restart");
                 }
                 control.order(Order::Reload(Box::new(wiring::reload(&fresh)))).await;
+                self.ice_servers.set(&fresh);
                 self.settings = fresh;
                 self.count(true);
             }
@@ -166,5 +178,11 @@ fn restart_needed(before: &Settings, after: &Settings) -> Vec<&'static str> {
         ("janus.plugin.echotest.jcfg", format!("{:?}", taken.echotest), format!("{:?}", after.echotest)),
         ("janus.plugin.videoroom.jcfg", format!("{:?}", taken.videoroom), format!("{:?}", after.videoroom)),
     ];
-    pairs.into_iter().filter(|(_, before, after)| before != after).map(|(name, ..)| name).collect()
+    // Passwords do not show.
+    let recordings = before.portunus.recordings != after.portunus.recordings;
+    let turn = before.nat.turn_server != after.nat.turn_server;
+    let hidden = |name: &str| (recordings && name.ends_with("portunus")) || (turn && name.ends_with(", nat"));
+    let differs = |name: &str, before: &str, after: &str| before != after || hidden(name);
+    let changed = pairs.into_iter().filter(|(name, before, after)| differs(name, before, after));
+    changed.map(|(name, ..)| name).collect()
 }

@@ -26,14 +26,22 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Takes the signals over from the system.
-    pub(crate) fn catch(rotate: Option<RotateSignal>) -> std::io::Result<Self> {
-        let user = rotate == Some(RotateSignal::Usr1);
+    pub(crate) fn catch() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
-            user: user.then(|| signal(SignalKind::user_defined1())).transpose()?,
+            user: None,
         })
+    }
+
+    /// Takes them over, or goes on with those that were `caught` before, and with the signal that opens the log file
+    /// anew, which only the settings tell.
+    pub(crate) fn go_on(caught: Option<Self>, rotate: Option<RotateSignal>) -> std::io::Result<Self> {
+        let mut signals = caught.map_or_else(Self::catch, Ok)?;
+        let user = rotate == Some(RotateSignal::Usr1);
+        signals.user = user.then(|| signal(SignalKind::user_defined1())).transpose()?;
+        Ok(signals)
     }
 
     /// The next one.
@@ -52,8 +60,12 @@ impl Signals {
         }
     }
 
-    /// Resolves at the next signal to stop.
-    pub(crate) async fn stop(&mut self) {
-        while !matches!(self.next().await, Asked::Stop(_)) {}
+    /// Resolves at the next signal to stop, with its number.
+    pub(crate) async fn stop(&mut self) -> i32 {
+        loop {
+            if let Asked::Stop(signal) = self.next().await {
+                return signal;
+            }
+        }
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! Each file has a queue and is written by one thread at a time, in order, on tokio's blocking threads: the control task
 //! never waits. A file is replaced as a whole: written beside, synced, renamed; whoever reads it, or a crash in between,
-//! sees the old one or the new one. What stands around the group stays as it was (see [`portunus_jcfg::edit`]).
+//! sees the old one or the new one. What stands around the group stays as it was (see [`portunus_jcfg::edit`]), and
+//! so does `${NAME}` where it stands for the value that is to be written.
 
 #[cfg(test)]
 mod tests;
 
 use crate::settings::{Disk, include};
 use portunus_jcfg::edit::{put, take_out};
-use portunus_jcfg::{Group, Integer, Item, List, MAX_BYTES, Place, Radix, Value as Setting};
-use portunus_plugin::{Object, Outcome, StoredGroup, Task, Ticket, Value};
+use portunus_jcfg::{Group, IncludeRequest, Integer, Item, List, MAX_BYTES, Place, Radix, Value as Setting};
+use portunus_plugin::{Finished, Object, Outcome, StoredGroup, Ticket, Value};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -65,9 +66,13 @@ impl Store {
         (Self { folder, files: HashMap::new(), done }, outcomes)
     }
 
+    /// Where others tell of their tasks, too.
+    pub(crate) fn outcomes(&self) -> mpsc::Sender<Done> {
+        self.done.clone()
+    }
+
     /// Begins a task of a plugin. To be called in a runtime.
-    pub(crate) fn begin(&mut self, plugin: &'static str, ticket: Ticket, task: Task) {
-        let Task::Store(group) = task;
+    pub(crate) fn begin(&mut self, plugin: &'static str, ticket: Ticket, group: StoredGroup) {
         let (folder, done) = (&self.folder, &self.done);
         let queue = self.files.entry(group.file).or_insert_with(|| {
             let (jobs, waiting) = mpsc::channel(WAITING);
@@ -101,9 +106,10 @@ async fn write_in_order(folder: PathBuf, mut waiting: mpsc::Receiver<Job>, done:
         let folder = folder.clone();
         let file = group.file;
         let written = tokio::task::spawn_blocking(move || store(&folder, &group)).await;
-        let outcome = written.unwrap_or_else(|error| Err(format!("writing failed: {error}")));
+        let written = written.unwrap_or_else(|error| Err(format!("writing failed: {error}")));
+        let outcome = written.map(|()| Finished::Stored);
         match &outcome {
-            Ok(()) => tracing::info!(plugin, file, "configuration file written"),
+            Ok(_) => tracing::info!(plugin, file, "configuration file written"),
             Err(error) => tracing::warn!(plugin, file, error, "configuration file not written"),
         }
         // Nobody listens any more when the process ends.
@@ -112,7 +118,7 @@ async fn write_in_order(folder: PathBuf, mut waiting: mpsc::Receiver<Job>, done:
 }
 
 /// Puts the group into its file, or takes it out. Blocks.
-fn store(folder: &Path, group: &StoredGroup) -> Outcome {
+fn store(folder: &Path, group: &StoredGroup) -> Result<(), String> {
     let path = folder.join(format!("{}.jcfg", group.file));
     let cannot = |what: &str, error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => NO_FILE.to_owned(),
@@ -123,9 +129,11 @@ fn store(folder: &Path, group: &StoredGroup) -> Outcome {
     let text = read(&real).map_err(|error| cannot("read", error))?;
     let name = path.display().to_string();
     let edited = match &group.settings {
-        Some(settings) => put(&name, &text, &group.name, &group_of(settings)?, &mut |request| {
-            include(&Disk, request, &mut Vec::new())
-        }),
+        Some(settings) => {
+            let mut resolve = |request: &IncludeRequest<'_>| include(&Disk, request, &mut Vec::new());
+            let lookup = |name: &str| std::env::var(name).ok();
+            put(&name, &text, &group.name, &group_of(settings)?, &mut resolve, &lookup)
+        }
         None => take_out(&name, &text, &group.name, &mut |request| include(&Disk, request, &mut Vec::new())),
     };
     let edited = edited.map_err(|error| error.to_string())?;

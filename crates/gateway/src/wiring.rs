@@ -6,7 +6,7 @@ use crate::settings::{
 use anyhow::Context;
 use portunus_core::{ModuleInfo, Random, ServerInfo};
 use portunus_media::certificate::KeyKind;
-use portunus_media::{Certificate, Engine};
+use portunus_media::{Certificate, Engine, TurnTransport, TurnTrust};
 use portunus_plugin::recording::Places;
 use portunus_plugin::{HandleId, MediaEvent, Plugin};
 use portunus_plugin_echotest::EchoTest;
@@ -14,7 +14,7 @@ use portunus_plugin_videoroom::VideoRoom;
 use portunus_telemetry::events::{Backend, Event, EventType, Handler, Handlers};
 use portunus_transport as transport;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
@@ -32,7 +32,7 @@ const MAX_WAITING_DATA: usize = 256;
 /// Where the demo pages of the source tree are.
 const SOURCE_DEMOS: &str = "html_samples";
 
-/// Starts the media engine; its events go to the control task.
+/// Starts the media engine; its events go to the control task. To be called in a runtime.
 ///
 /// # Errors
 /// A port or the certificate cannot be used.
@@ -49,16 +49,17 @@ pub(crate) fn start_engine(
         events.try_send((handle, event)).map_err(mpsc::error::TrySendError::into_inner)
     };
     let mut wanted = media(settings)?;
-    let engine = Engine::start(wanted.clone(), pass_on.clone())?;
+    let mut engine = Engine::start(wanted.clone(), pass_on.clone())?;
     let deaf = engine.local_addresses().is_empty() && wanted.port_range.is_none();
-    if !deaf || wanted.allow_loopback || has_files(settings) {
-        return Ok(engine);
+    if deaf && !wanted.allow_loopback && !has_files(settings) {
+        // Tried out on a machine without a network: then the browser is on this machine, too.
+        tracing::info!("no network address is there: media uses loopback");
+        engine.shutdown(crate::DRAIN);
+        wanted.allow_loopback = true;
+        engine = Engine::start(wanted, pass_on)?;
     }
-    // Tried out on a machine without a network: then the browser is on this machine, too.
-    tracing::info!("no network address is there: media uses loopback");
-    engine.shutdown(crate::DRAIN);
-    wanted.allow_loopback = true;
-    Ok(Engine::start(wanted, pass_on)?)
+    crate::turn_rest::keep(settings, &engine);
+    Ok(engine)
 }
 
 /// The addresses of this machine that media would use, best first.
@@ -96,8 +97,21 @@ fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
     wanted.ice_lite = nat.ice_lite;
     wanted.ice_tcp = nat.ice_tcp;
     wanted.full_trickle = nat.full_trickle;
+    wanted.trickle_hold = nat.trickle_hold;
+    wanted.trickle_delay = nat.trickle_delay;
     wanted.ignore_mdns = nat.ignore_mdns;
     wanted.stun_server = nat.stun_server.as_ref().map(|s| (s.host.clone(), s.port));
+    if let Some(server) = &nat.turn_server {
+        wanted.turn_servers = vec![turn_server(server)];
+    }
+    wanted.turn_trust = match turn_trust(settings) {
+        // What the service will tell is not known yet.
+        Err(error) if nat.turn_rest.is_some() && settings.portunus.turn_ca.is_none() => {
+            tracing::warn!(error = format!("{error:#}"), "TURN servers over TLS cannot be used");
+            None
+        }
+        trust => trust?,
+    };
     wanted.consent_freshness = nat.ice_consent_freshness;
     wanted.hangup_on_failed = nat.hangup_on_failed;
     wanted.dtls_mtu = media.dtls_mtu;
@@ -108,11 +122,44 @@ fn media(settings: &Settings) -> anyhow::Result<portunus_media::Settings> {
     wanted.no_media_timer = media.no_media_timer;
     wanted.slow_link_threshold = media.slowlink_threshold;
     wanted.twcc_period = media.twcc_period;
+    wanted.gather = portunus.gather;
+    wanted.pad_frames = portunus.pad_frames;
     wanted.narrate = !settings.handlers.is_empty();
     wanted.stats_period = settings.events.stats_period;
     // The DSCP is the upper six bits of the TOS byte.
     wanted.tos = media.dscp.map(|dscp| dscp << 2);
     Ok(wanted)
+}
+
+pub(crate) fn turn_server(server: &settings::TurnServer) -> portunus_media::TurnServer {
+    portunus_media::TurnServer {
+        host: server.host.clone(),
+        port: server.port,
+        transport: server.transport,
+        username: server.user.clone().unwrap_or_default(),
+        password: server.password.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+    }
+}
+
+/// Whom to trust as a TURN server over TLS, if there is one.
+///
+/// # Errors
+/// The file of authorities cannot be used, or the system has none.
+pub(crate) fn turn_trust(settings: &Settings) -> anyhow::Result<Option<TurnTrust>> {
+    let nat = &settings.nat;
+    let over_tls = nat.turn_server.as_ref().is_some_and(|server| server.transport == TurnTransport::Tls)
+        || nat.turn_rest.is_some();
+    if nat.ice_lite || !over_tls {
+        return Ok(None);
+    }
+    let Some(file) = &settings.portunus.turn_ca else {
+        let why =
+            "the system has no certificates to check the TURN server with: name some in `portunus.turn_ca`";
+        return TurnTrust::system().map(Some).context(why);
+    };
+    let pem = std::fs::read(file).with_context(|| format!("cannot read turn_ca {}", file.display()))?;
+    let trust = TurnTrust::of_authorities(&pem);
+    trust.map(Some).with_context(|| format!("cannot use turn_ca {}", file.display()))
 }
 
 /// The DTLS certificate: from files, or made for this run.
@@ -126,8 +173,10 @@ pub(crate) fn certificate(settings: &settings::Certificates) -> anyhow::Result<C
         return Ok(Certificate::generate(kind, now)?);
     };
     let read = |path: &PathBuf| {
-        std::fs::read(path)
-            .with_context(|| format!("cannot read the DTLS certificate or key {}", path.display()))
+        std::fs::read(path).map_err(|error| {
+            let why = transport::why_unreadable(path, &error);
+            anyhow::anyhow!("cannot read the DTLS certificate or key {}: {why}", path.display())
+        })
     };
     let password = files.password.as_ref().map(settings::Secret::expose);
     let certificate = Certificate::load(&read(&files.pem)?, &read(&files.key)?, password)
@@ -152,6 +201,7 @@ pub(crate) fn core(settings: &Settings, engine: &Engine) -> portunus_core::Setti
         reclaim_session_timeout: general.reclaim_session_timeout,
         candidates_timeout: general.candidates_timeout,
         full_trickle: nat.full_trickle,
+        allow_force_relay: nat.allow_force_relay,
         opaqueid_in_api: general.opaqueid_in_api,
         allow_loop_indication: general.allow_loop_indication,
         workers: engine.workers(),
@@ -176,6 +226,7 @@ pub(crate) fn reload(settings: &Settings) -> portunus_core::Reload {
         session_timeout: general.session_timeout,
         reclaim_session_timeout: general.reclaim_session_timeout,
         candidates_timeout: general.candidates_timeout,
+        ice_servers: settings.ice_servers.is_on(),
         tuning: tuning(settings),
     }
 }
@@ -230,6 +281,8 @@ fn info(settings: &Settings, engine: &Engine) -> ServerInfo {
         dscp: media.dscp.map(u32::from),
         dtls_mtu: media.dtls_mtu.into(),
         stun_server: nat.stun_server.as_ref().map(|s| format!("{}:{}", s.host, s.port)),
+        ice_servers: settings.ice_servers.is_on(),
+        turn_server: nat.turn_server.as_ref().map(|s| format!("{}:{}", s.host, s.port)),
         static_event_loops: u32::try_from(general.event_loops).unwrap_or(u32::MAX),
         dependencies: (!general.hide_dependencies).then(Vec::new),
         transports: transports(settings),
@@ -324,6 +377,7 @@ fn videoroom(settings: &Settings, places: Places) -> VideoRoom {
         events: wanted.events,
         string_ids: wanted.string_ids,
         automatic_layers: wanted.automatic_layers,
+        rec_format: wanted.rec_format,
         token_secret: expose(&general.token_auth_secret).filter(|_| general.token_auth),
         places,
     };
@@ -368,6 +422,9 @@ pub(crate) fn transport(
         packets: packets(settings, settings.pfunix.api.as_ref(), &of_unix),
         admin_packets: packets(settings, settings.pfunix.admin.as_ref(), &of_unix),
         demos: demos(settings),
+        recordings: recordings(settings),
+        // They change while running: see `ice`.
+        ice_servers: None,
         observer,
         limits: transport::Limits {
             body: portunus.max_body_bytes,
@@ -507,6 +564,18 @@ fn demos(settings: &Settings) -> Vec<transport::Demo> {
     demos_folder(settings).map(|path| transport::Demo { name: String::new(), path }).into_iter().collect()
 }
 
+/// What is shown of recordings: nothing unless that is switched on.
+pub(crate) fn recordings(settings: &Settings) -> Option<transport::Recordings> {
+    let recordings = &settings.portunus.recordings;
+    let places = places(settings);
+    recordings.page.then(|| transport::Recordings {
+        roots: places.roots().map(Path::to_owned).collect(),
+        barred: places.protected().to_vec(),
+        temporary: settings.general.recordings_tmp_ext.clone(),
+        password: recordings.password.as_ref().map(|password| password.expose().into()),
+    })
+}
+
 /// The folder of the demo pages: the one that is set, or, without any configuration, that of the source tree we were
 /// started in.
 pub(crate) fn demos_folder(settings: &Settings) -> Option<PathBuf> {
@@ -593,6 +662,33 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_server_is_taken_over_with_whom_to_trust() {
+        let with = |transport, ca: Option<&str>| {
+            let mut variables = vec![
+                ("PORTUNUS_NAT_TURN_SERVER", "turn.example"),
+                ("PORTUNUS_NAT_TURN_PORT", "5349"),
+                ("PORTUNUS_NAT_TURN_TYPE", transport),
+                ("PORTUNUS_NAT_TURN_USER", "me"),
+                ("PORTUNUS_NAT_TURN_PWD", "hunter2"),
+            ];
+            variables.extend(ca.map(|file| ("PORTUNUS_TURN_CA", file)));
+            media(&settings(&variables))
+        };
+        let wanted = with("tcp", None).unwrap();
+        let expected = portunus_media::TurnServer {
+            host: "turn.example".to_owned(),
+            port: 5349,
+            transport: TurnTransport::Tcp,
+            username: "me".to_owned(),
+            password: "hunter2".to_owned(),
+        };
+        assert_eq!(wanted.turn_servers, [expected]);
+        assert!(wanted.turn_trust.is_none());
+        let error = with("tls", Some("/no/such/file")).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read turn_ca /no/such/file");
+    }
+
+    #[test]
     fn a_disabled_plugin_is_not_there() {
         let packages = |variables: &[(&str, &str)]| {
             let plugins = plugins(&settings(variables));
@@ -602,6 +698,24 @@ mod tests {
         assert_eq!(packages(&[]), [echo, room]);
         assert_eq!(packages(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_echotest.so")]), [room]);
         assert_eq!(packages(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_videoroom.so")]), [echo]);
+    }
+
+    #[test]
+    fn recordings_are_shown_only_if_that_is_switched_on() {
+        assert!(recordings(&settings(&[])).is_none());
+        assert!(recordings(&settings(&[("PORTUNUS_RECORDINGS_PASSWORD", "secret")])).is_none());
+        let shown = recordings(&settings(&[
+            ("PORTUNUS_RECORDINGS_PAGE", "true"),
+            ("PORTUNUS_RECORDINGS_PASSWORD", "do not print"),
+            ("PORTUNUS_RECORDINGS_ROOTS", "/srv/a,/srv/b/../c,/srv/kept/d"),
+            ("PORTUNUS_GENERAL_PROTECTED_FOLDERS", "/srv/kept,/srv/a/kept"),
+            ("PORTUNUS_GENERAL_RECORDINGS_TMP_EXT", "part"),
+        ]));
+        let shown = shown.unwrap();
+        assert_eq!(shown.roots, [Path::new("/srv/a"), Path::new("/srv/c")]);
+        assert_eq!(shown.barred, [Path::new("/srv/kept"), Path::new("/srv/a/kept")]);
+        assert_eq!(shown.temporary.as_deref(), Some("part"));
+        assert!(shown.password.is_some() && !format!("{shown:?}").contains("do not print"));
     }
 
     #[test]

@@ -1,31 +1,13 @@
 //! The program as whoever starts it sees it: what it prints, how it ends.
 
+mod common;
+
+use common::{Folder, Server, ask_at, free_port, run, text};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// A folder with configuration files of its own.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
-        let path = std::env::temp_dir().join(format!("portunus-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        for (file, text) in files {
-            fs::write(path.join(file), text).unwrap();
-        }
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 const JANUS: &str = "nat: { allow_loopback = true }\nportunus: { udp_port = 0; workers = 1 }\n";
 const HTTP: &str = "general: { port = 0; ip = \"127.0.0.1\"; json = \"compact\" }\n";
@@ -44,87 +26,6 @@ fn portunus(folder: &Folder) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
     command.arg("-F").arg(&folder.0).current_dir(&folder.0).env_clear();
     command
-}
-
-fn run(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A running gateway.
-struct Server {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    lines: Vec<String>,
-}
-
-impl Server {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let mut server = Self { child, out, lines: Vec::new() };
-        while server.lines.last().is_none_or(|line| line != "Ready") {
-            let mut line = String::new();
-            assert!(server.out.read_line(&mut line).unwrap() > 0, "it ended: {:?}", server.lines);
-            server.lines.push(line.trim_end().to_owned());
-        }
-        server
-    }
-
-    /// Host and port behind a scheme in what it printed.
-    fn address(&self, scheme: &str) -> String {
-        let line = self.lines.iter().find_map(|line| line.split_once(scheme)).expect("an address");
-        line.1.split('/').next().unwrap().to_owned()
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
-
-    /// The rest of what it prints, and how it ended.
-    fn end(mut self) -> (Vec<String>, ExitStatus) {
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).unwrap();
-        (rest.lines().map(str::to_owned).collect(), self.child.wait().unwrap())
-    }
-
-    /// Reads on until a line has this in it.
-    fn read_until(&mut self, wanted: &str) {
-        while !self.lines.last().is_some_and(|line| line.contains(wanted)) {
-            let mut line = String::new();
-            assert!(
-                self.out.read_line(&mut line).unwrap() > 0,
-                "it ended before: {wanted}: {:?}",
-                self.lines
-            );
-            self.lines.push(line.trim_end().to_owned());
-        }
-    }
-
-    fn ask(&self, path: &str, body: Option<&str>) -> String {
-        ask_at(&self.address("http://"), path, body)
-    }
-}
-
-fn ask_at(address: &str, path: &str, body: Option<&str>) -> String {
-    let mut connection = TcpStream::connect(address).unwrap();
-    let head = match body {
-        None => format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
-        Some(body) => {
-            format!(
-                "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-        }
-    };
-    connection.write_all(head.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 #[test]
@@ -188,10 +89,6 @@ fn id_in(answer: &str) -> String {
 }
 
 /// A port nobody has.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn after_sigterm_calls_go_on_and_nothing_new_begins() {
     let metrics = free_port();
@@ -314,6 +211,77 @@ fn the_log_file_is_opened_anew_on_its_signal() {
     server.end();
     assert!(fs::read_to_string(&log).unwrap().contains("session created"));
     assert!(!fs::read_to_string(&old).unwrap().contains("session created"));
+}
+
+#[test]
+fn recordings_are_shown_when_that_is_asked_for_and_it_says_to_whom() {
+    let with = |keys: &str| JANUS.replace("workers = 1", &format!("workers = 1; {keys}"));
+    let roots = "recordings_page = true; recordings_roots = [ \"calls\" ]";
+    let own = format!("{roots}; recordings_password = \"do not print\"");
+    let ask = |server: &Server, path: &str| {
+        let mut connection = TcpStream::connect(server.address("http://")).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        connection.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for (keys, said, status) in [
+        ("max_sessions = 9", None, "404"),
+        (roots, Some("this machine only"), "200"),
+        (&own, Some("whoever knows the password (sent in the clear)"), "401"),
+    ] {
+        let folder = folder("recordings", &with(keys));
+        fs::create_dir_all(folder.0.join("calls")).unwrap();
+        fs::write(folder.0.join("calls/a-audio.mjr"), "MJR").unwrap();
+        let server = Server::start(&mut portunus(&folder));
+        let line = server.lines.iter().find(|line| line.starts_with("Recordings: "));
+        assert_eq!(line.is_some(), said.is_some(), "{keys}: {:?}", server.lines);
+        assert!(line.zip(said).is_none_or(|(line, said)| line.contains(said) && line.contains("/calls to ")));
+        let answer = ask(&server, "/recordings/files/0/a-audio.mjr");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{keys}: {answer}");
+        assert_eq!(answer.ends_with("MJR"), status == "200");
+        server.signal("INT");
+        let (rest, _) = server.end();
+        assert!(!rest.concat().contains("do not print"));
+    }
+}
+
+#[test]
+fn a_new_password_for_recordings_waits_for_a_restart_and_says_so() {
+    let janus = |password: &str| {
+        let keys = format!("workers = 1; recordings_page = true; recordings_password = \"{password}\"");
+        JANUS.replace("workers = 1", &keys)
+    };
+    let folder = folder("recordings-reload", &janus("old password"));
+    let mut server = Server::start(&mut portunus(&folder));
+    fs::write(folder.0.join("janus.jcfg"), janus("new password")).unwrap();
+    server.signal("HUP");
+    server.read_until("janus.jcfg, portunus: changes take effect after a restart");
+    server.signal("INT");
+    let (rest, status) = server.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(!rest.concat().contains("new password"));
+}
+
+#[test]
+fn a_new_password_of_a_turn_server_waits_for_a_restart_and_says_so() {
+    let janus = |password: &str| {
+        // Nobody listens there, and nobody has to.
+        let server = format!(
+            "turn_server = \"127.0.0.1\"; turn_port = 9; turn_user = \"u\"; turn_pwd = \"{password}\""
+        );
+        JANUS.replace("allow_loopback = true", &format!("allow_loopback = true; {server}"))
+    };
+    let folder = folder("turn-reload", &janus("old password"));
+    let mut server = Server::start(&mut portunus(&folder));
+    fs::write(folder.0.join("janus.jcfg"), janus("new password")).unwrap();
+    server.signal("HUP");
+    server.read_until("janus.jcfg, nat: changes take effect after a restart");
+    server.signal("INT");
+    let (rest, status) = server.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(!rest.concat().contains("password"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Two documents are equal when they print the same: places take no part in a comparison.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -100,12 +101,14 @@ pub struct Document {
     pub root: Group,
     /// What was accepted but deserves a word.
     pub notices: Vec<(Place, Notice)>,
+    /// What stood in the file where [`crate::expand`] has put something else, for messages.
+    pub written: HashMap<Place, String>,
 }
 
 impl Document {
     /// A document without settings.
     pub fn empty(file: &str) -> Self {
-        Self { file: file.into(), root: Group::default(), notices: Vec::new() }
+        Self { file: file.into(), root: Group::default(), notices: Vec::new(), written: HashMap::new() }
     }
 
     /// The group `name` at the top of the file, its letter case ignored.

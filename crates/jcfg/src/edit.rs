@@ -2,16 +2,20 @@
 //!
 //! [`put`] replaces or appends a group at the top of a file, [`take_out`] removes one. Names are told apart by letter
 //! case here. In a group that is replaced, settings whose value stays are not touched, other values are written over
-//! the old ones, settings that are gone go with what stands behind them on their line, and new ones come last.
+//! the old ones, settings that are gone go with what stands behind them on their line, and new ones come last. Values that
+//! are given mean themselves: where the old text says `${NAME}` and that stands for the value, it stays, and a `${` in a
+//! new value is written so that it is no reference.
 //!
 //! Invariants: a text that does not parse is refused; the result has been parsed again and says what it should.
 
+mod references;
 mod spans;
 
 use std::ops::Range;
 
 use crate::ast::{Document, Entry, Group, Item, List, Place, Setting, Value};
 use crate::error::{Error, Fault};
+use crate::expand::Lookup;
 use crate::parse::{IncludeRequest, IncludedFile, parse};
 use crate::print::{Layout, setting_text, value_text};
 use spans::{Piece, Pieces, scan};
@@ -65,9 +69,13 @@ pub fn put(
     name: &str,
     group: &Group,
     resolve: &mut Resolve<'_>,
+    lookup: &Lookup<'_>,
 ) -> Result<String, EditError> {
     Setting::new(name, Value::Bool(true), Place::of(file)).map_err(|error| EditError::Name(error.fault))?;
-    change(file, text, name, Some(&bare_group(group)), resolve)
+    let before = read(file, text, resolve)?;
+    let old = exact(&before.root, name).and_then(|setting| setting.value.as_group());
+    let group = references::kept(old, &bare_group(group), lookup);
+    change(file, text, name, Some(&group), resolve)
 }
 
 /// The text of `file` without the group `name`; the same text if there is none.

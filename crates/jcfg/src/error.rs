@@ -73,6 +73,12 @@ pub enum Fault {
     /// `@include` anywhere but between settings.
     #[error("@include may stand only where a setting may stand")]
     MisplacedInclude,
+    /// A variable that is not there, or empty, and has no default.
+    #[error("the variable `{0}` is not set: set it, write `${{{0}:-default}}`, or `$${{` for a plain `${{`")]
+    Unset(String),
+    /// A `${` that begins no reference.
+    #[error("a reference is `${{NAME}}` or `${{NAME:-default}}`, and `$${{` stands for a plain `${{`")]
+    BadReference,
     /// Above [`crate::MAX_INCLUDE_DEPTH`].
     #[error("files include one another more than {} deep", crate::MAX_INCLUDE_DEPTH)]
     IncludeDepth,

@@ -3,12 +3,13 @@
 //! Purpose: [`parse`] turns text into a [`Document`] that knows the file, line and column of every setting
 //! and keeps the comments; [`Document::print`] writes it back; [`Reader`] and [`Section`] read typed values
 //! out of it and collect every [`Problem`] on the way instead of stopping at the first; [`edit`] changes one group of
-//! a text and leaves the rest byte by byte.
+//! a text and leaves the rest byte by byte; [`expand`] puts in what stands for `${NAME}`.
 //!
 //! Invariants: any text is either parsed or refused with its place and never panics; what was printed parses
 //! to an equal document; all sizes are bounded by the constants below.
 //!
-//! Deliberately absent: files and folders (the caller resolves `@include`), the environment, the legacy INI
+//! Deliberately absent: files and folders (the caller resolves `@include`), the environment (the caller
+//! looks variables up), the legacy INI
 //! syntax (`.cfg`), and serde (the typed reader needs places and defaults that serde cannot carry).
 //!
 //! Differences from libconfig: an unquoted absolute path is taken as text with a warning (Debian's
@@ -38,6 +39,7 @@
 mod ast;
 pub mod edit;
 mod error;
+mod expand;
 mod glob;
 mod lex;
 mod nearest;
@@ -51,6 +53,7 @@ pub use ast::{
     Trivia, Value, text_is_true,
 };
 pub use error::{Error, Fault, Notice};
+pub use expand::{Lookup, escape, expand, expand_text};
 pub use glob::{has_wildcard, matches_glob};
 pub use nearest::nearest;
 pub use parse::{IncludeRequest, IncludedFile, Parsed, parse, parse_without_includes};

@@ -51,7 +51,7 @@ pub fn parse(
     match run.file(&file, text, 0, &mut names) {
         Ok((entries, closing)) if run.errors.is_empty() => {
             let root = Group { opening: Vec::new(), entries, closing };
-            Ok(Document { file, root, notices: run.notices })
+            Ok(Document { file, root, notices: run.notices, written: HashMap::new() })
         }
         Ok(_) => Err(run.errors),
         Err(last) => {

@@ -144,12 +144,9 @@ impl<'r> Section<'r> {
         let flag = text_is_true(text.trim());
         let plain_no = ["no", "false", "0", ""].iter().any(|word| text.trim().eq_ignore_ascii_case(word));
         if !flag && !plain_no {
-            self.report(
-                key,
-                Severity::Warning,
-                Kind::BadValue,
-                format!("`{text}` counts as false: only true, yes and 1 are true"),
-            );
+            let shown = self.written(key).unwrap_or(&text);
+            let message = format!("`{shown}` counts as false: only true, yes and 1 are true");
+            self.report(key, Severity::Warning, Kind::BadValue, message);
         }
         flag
     }
@@ -200,16 +197,34 @@ impl<'r> Section<'r> {
         Some(parts(texts.iter().map(String::as_str)))
     }
 
-    /// `key` through `parse`, whose error text becomes a bad value; an empty text counts as absent.
-    pub fn get_with<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    /// `key` through `parse`, whose error text becomes a bad value; an empty text counts as absent. Where the text came
+    /// out of a variable, `parse` is asked for its error text with what the file says.
+    pub fn get_with<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.get_filled(key)?;
         match parse(&text) {
             Ok(value) => Some(value),
             Err(message) => {
-                self.report(key, Severity::Error, Kind::BadValue, message);
+                self.refuse(key, message, |written| parse(written).err());
                 None
             }
         }
+    }
+
+    /// What the file says where the value of `key` came out of a variable: messages repeat this, not the value.
+    pub fn written(&mut self, key: &str) -> Option<&'r str> {
+        let setting = self.get(key)?;
+        self.reader.document.written.get(&setting.place).map(String::as_str)
+    }
+
+    /// A bad value: `message` may repeat it, unless it came out of a variable.
+    fn refuse(&mut self, key: &str, message: String, again: impl FnOnce(&str) -> Option<String>) {
+        let message = match self.written(key) {
+            None => message,
+            Some(written) => {
+                again(written).unwrap_or_else(|| format!("cannot take what stands for `{written}`"))
+            }
+        };
+        self.report(key, Severity::Error, Kind::BadValue, message);
     }
 
     /// [`Section::get_list`] with every text through `parse`; texts it refuses are reported and left out.
@@ -223,7 +238,7 @@ impl<'r> Section<'r> {
         for text in texts {
             match parse(&text) {
                 Ok(value) => values.push(value),
-                Err(message) => self.report(key, Severity::Error, Kind::BadValue, message),
+                Err(message) => self.refuse(key, message, |written| parse(written).err()),
             }
         }
         Some(values)

@@ -15,6 +15,10 @@ fn none(_: &IncludeRequest<'_>) -> Result<Vec<IncludedFile>, String> {
     Err("files cannot be included here".to_owned())
 }
 
+fn unset(_: &str) -> Option<String> {
+    None
+}
+
 /// The group that is written as `{ text }`.
 fn group(text: &str) -> Group {
     let document = common::ok(&format!("group: {{ {text} }}"));
@@ -22,7 +26,8 @@ fn group(text: &str) -> Group {
 }
 
 fn with(text: &str, name: &str, settings: &str) -> String {
-    put(NAME, text, name, &group(settings), &mut none).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    put(NAME, text, name, &group(settings), &mut none, &unset)
+        .unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 fn without(text: &str, name: &str) -> String {
@@ -159,7 +164,7 @@ fn what_is_the_same_is_not_touched() {
 
 #[test]
 fn a_text_with_mistakes_is_refused() {
-    let error = put(NAME, "a = 1\nb = \n", "r", &group(""), &mut none).unwrap_err();
+    let error = put(NAME, "a = 1\nb = \n", "r", &group(""), &mut none, &unset).unwrap_err();
     assert!(matches!(error, EditError::Unreadable { more: 0, .. }));
     assert!(
         error.to_string().starts_with("the file has mistakes, the first is rooms.jcfg:3:1: expected a value")
@@ -170,19 +175,19 @@ fn a_text_with_mistakes_is_refused() {
 #[test]
 fn a_name_that_is_none_is_refused() {
     for name in ["room-my room", "1234", "-x", "room-\u{e4}", "", "true"] {
-        let error = put(NAME, "", name, &group(""), &mut none).unwrap_err();
+        let error = put(NAME, "", name, &group(""), &mut none, &unset).unwrap_err();
         assert!(
             error.to_string().starts_with(&format!("`{name}` is not a name: letters, digits")),
             "{error}"
         );
     }
     let long = "r".repeat(300);
-    assert!(matches!(put(NAME, "", &long, &group(""), &mut none), Err(EditError::Name(_))));
+    assert!(matches!(put(NAME, "", &long, &group(""), &mut none, &unset), Err(EditError::Name(_))));
 }
 
 #[test]
 fn what_is_no_group_is_refused() {
-    let error = put(NAME, "a = 1\nroom-1 = 5\n", "room-1", &group(""), &mut none).unwrap_err();
+    let error = put(NAME, "a = 1\nroom-1 = 5\n", "room-1", &group(""), &mut none, &unset).unwrap_err();
     assert_eq!(error.to_string(), "rooms.jcfg:2:1: `room-1` is not a group");
 }
 
@@ -193,14 +198,17 @@ fn a_group_of_an_included_file_is_refused_and_the_include_line_stays() {
         Ok(vec![IncludedFile { name: "rooms.d/1.jcfg".to_owned(), text: "room-1: { }\n".to_owned() }])
     };
     let text = "@include \"rooms.d/*.jcfg\" # all\n";
-    let error = put(NAME, text, "room-1", &group(""), &mut rooms).unwrap_err();
+    let error = put(NAME, text, "room-1", &group(""), &mut rooms, &unset).unwrap_err();
     let wanted = "rooms.d/1.jcfg:1:1: `room-1` comes from an included file, which is not written to";
     assert_eq!(error.to_string(), wanted);
     assert_eq!(take_out(NAME, text, "room-1", &mut rooms).unwrap_err().to_string(), wanted);
-    let edited = put(NAME, text, "room-2", &group(""), &mut rooms).expect("fits");
+    let edited = put(NAME, text, "room-2", &group(""), &mut rooms, &unset).expect("fits");
     assert_eq!(edited, format!("{text}\nroom-2: {{\n}};\n"));
     let inside = "room-2: { @include \"rooms.d/*.jcfg\" }\n";
-    assert!(matches!(put(NAME, inside, "room-2", &group(""), &mut rooms), Err(EditError::Included { .. })));
+    assert!(matches!(
+        put(NAME, inside, "room-2", &group(""), &mut rooms, &unset),
+        Err(EditError::Included { .. })
+    ));
 }
 
 #[test]
@@ -208,7 +216,7 @@ fn what_would_not_read_back_is_refused() {
     for bad in [Value::from("a\0b"), Value::Float(f64::NAN)] {
         let mut group = Group::default();
         group.set("x", bad, Place::of("made")).expect("a name");
-        assert!(matches!(put(NAME, "", "r", &group, &mut none), Err(EditError::Unwritable(_))));
+        assert!(matches!(put(NAME, "", "r", &group, &mut none, &unset), Err(EditError::Unwritable(_))));
     }
 }
 
@@ -247,6 +255,14 @@ fn bare(document: &Document, name: &str) -> Vec<(String, String)> {
     document.root.settings().map(one).collect()
 }
 
+/// With each `${` as it is written, so that it is no reference.
+fn as_written(written: &Group) -> Group {
+    let mut document = Document::empty("made");
+    document.root.set("group", Value::Group(written.clone()), Place::of("made")).expect("a name");
+    let text = document.print().replace("${", "$${");
+    common::ok(&text).section("group").expect("a group").clone()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -271,17 +287,17 @@ proptest! {
         let name = if there.is_empty() || at.index(3) == 0 { "room-1" } else { at.get(&there) };
         let mut current = text.clone();
         for group in [&first, &second] {
-            let edited = put(NAME, &current, name, group, &mut none);
+            let edited = put(NAME, &current, name, group, &mut none, &unset);
             prop_assert!(edited.is_ok(), "{:?}\n{}", edited, current);
             current = edited.unwrap_or_default();
             let new = parse_without_includes("new", &current).unwrap_or_else(|_| Document::empty("new"));
             let mut wanted = old.clone();
             wanted.root.entries.retain(|entry| !matches!(entry, portunus_jcfg::Entry::Setting(s) if s.name() == name));
             let sorted = |mut all: Vec<(String, String)>| { all.sort(); all };
-            let Ok(setting) = Setting::new(name, Value::Group(group.clone()), Place::of("made")) else { continue };
+            let Ok(setting) = Setting::new(name, Value::Group(as_written(group)), Place::of("made")) else { continue };
             wanted.root.entries.push(portunus_jcfg::Entry::Setting(setting));
             prop_assert_eq!(sorted(bare(&new, name)), sorted(bare(&wanted, name)), "{}\n---\n{}", text, current);
-            let again = put(NAME, &current, name, group, &mut none);
+            let again = put(NAME, &current, name, group, &mut none, &unset);
             prop_assert_eq!(again, Ok(current.clone()));
         }
         let taken = take_out(NAME, &current, name, &mut none);
@@ -302,7 +318,7 @@ proptest! {
         group in group_of(value(), true),
     ) {
         let readable = parse_without_includes("any", &text).is_ok();
-        match put(NAME, &text, "a", &group, &mut none) {
+        match put(NAME, &text, "a", &group, &mut none, &unset) {
             Ok(edited) => {
                 prop_assert!(readable);
                 let back = take_out(NAME, &edited, "a", &mut none);

@@ -15,6 +15,8 @@ const MAX_ADDRESSES: usize = 16;
 const HOST: u32 = 120;
 const HOST_TCP: u32 = 105;
 const SERVER_REFLEXIVE: u32 = 100;
+const RELAYED: u32 = 30;
+const RELAYED_BY_STREAM: u32 = 20;
 const LOCAL_PREFERENCE: u32 = 8192;
 
 /// Ports tried for one peer: a range that is full must not keep a worker busy.
@@ -107,9 +109,17 @@ fn mapped(local: SocketAddr, settings: &Settings) -> impl Iterator<Item = IpAddr
     all.filter(move |ip| ip.is_ipv4() == local.is_ipv4() && !local.ip().is_loopback())
 }
 
-/// Whether a server-reflexive address would make a candidate beside this local one.
+/// Whether it is of use to know what a STUN server sees of this local address: as a candidate beside it or, for a lite
+/// agent, as the address that its port is published at.
 pub(crate) fn wants_reflexive(local: SocketAddr, settings: &Settings) -> bool {
-    !settings.ice_lite && mapped(local, settings).next().is_none()
+    mapped(local, settings).next().is_none()
+}
+
+/// A lite agent has host candidates only (RFC 8445 section 2.5): what STUN saw of it stands for our address as if it had
+/// been mapped by hand, with our port, as that is the one that was opened for it.
+fn published(socket: &Advertised, settings: &Settings) -> Option<IpAddr> {
+    let seen = socket.reflexive.filter(|_| settings.ice_lite)?.ip();
+    (wants_reflexive(socket.local, settings) && seen != socket.local.ip()).then_some(seen)
 }
 
 /// A local address as peers see it.
@@ -121,6 +131,19 @@ pub(crate) struct Advertised {
     pub(crate) reflexive: Option<SocketAddr>,
     /// TCP, not UDP.
     pub(crate) tcp: bool,
+    /// It is an address of a TURN server.
+    pub(crate) relay: Option<RelayedBy>,
+}
+
+/// How a relayed address is ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RelayedBy {
+    /// The number of its link.
+    pub(crate) link: usize,
+    /// Our address as the server sees it.
+    pub(crate) mapped: SocketAddr,
+    /// The server is reached over a stream.
+    pub(crate) stream: bool,
 }
 
 /// The candidates for these sockets.
@@ -129,7 +152,14 @@ pub(crate) fn candidates(sockets: &[Advertised], settings: &Settings) -> Vec<Can
     for (i, socket) in sockets.iter().enumerate() {
         let order = u32::try_from(i).unwrap_or(u32::MAX).min(LOCAL_PREFERENCE - 1);
         let local = socket.local;
-        let mapped: Vec<IpAddr> = mapped(local, settings).collect();
+        if let Some(relay) = socket.relay {
+            let kind = if relay.stream { RELAYED_BY_STREAM } else { RELAYED };
+            let mut c = candidate(CandidateKind::Relay, kind, LOCAL_PREFERENCE - order, local, false);
+            c.related = Some(relay.mapped);
+            push(&mut out, c);
+            continue;
+        }
+        let mapped: Vec<IpAddr> = mapped(local, settings).chain(published(socket, settings)).collect();
         let kind = if socket.tcp { HOST_TCP } else { HOST };
         let preference = LOCAL_PREFERENCE - order;
         for ip in &mapped {
@@ -144,10 +174,11 @@ pub(crate) fn candidates(sockets: &[Advertised], settings: &Settings) -> Vec<Can
                 ),
             );
         }
-        if mapped.is_empty() || settings.keep_private_host {
+        if mapped.is_empty() || settings.keep_private_host || published(socket, settings).is_some() {
             push(&mut out, candidate(CandidateKind::Host, kind, preference, local, socket.tcp));
         }
-        if let Some(address) = socket.reflexive.filter(|a| *a != local && wants_reflexive(local, settings)) {
+        let beside = |a: &SocketAddr| *a != local && !settings.ice_lite && wants_reflexive(local, settings);
+        if let Some(address) = socket.reflexive.filter(beside) {
             let mut c = candidate(CandidateKind::Srflx, SERVER_REFLEXIVE, preference, address, socket.tcp);
             c.related = Some(local);
             push(&mut out, c);
@@ -229,7 +260,7 @@ mod tests {
     fn texts(s: &Settings) -> Vec<String> {
         let local = "10.0.0.5:10000".parse().unwrap();
         let reflexive = Some("192.0.2.7:61000".parse().unwrap());
-        candidates(&[Advertised { local, reflexive, tcp: false }], s)
+        candidates(&[Advertised { local, reflexive, tcp: false, relay: None }], s)
             .iter()
             .map(ToString::to_string)
             .collect()
@@ -283,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_or_a_lite_agent_has_no_use_for_reflexive_addresses() {
+    fn a_mapping_has_no_use_for_reflexive_addresses() {
         let [local, other_family, loopback] =
             ["10.0.0.5:1", "[2001:db8::1]:1", "127.0.0.1:1"].map(|a| a.parse().unwrap());
         let mut s = settings();
@@ -291,7 +322,20 @@ mod tests {
         s.nat_1_1_mapping = vec!["203.0.113.1".parse().unwrap()];
         assert!(!wants_reflexive(local, &s));
         assert!(wants_reflexive(other_family, &s) && wants_reflexive(loopback, &s));
+    }
+
+    #[test]
+    fn a_lite_agent_is_found_at_the_address_that_stun_saw_and_at_its_own_port() {
+        let mut s = settings();
         s.ice_lite = true;
-        assert!(!wants_reflexive(other_family, &s) && !wants_reflexive(loopback, &s));
+        assert_eq!(
+            texts(&s),
+            [
+                "candidate:1 1 udp 2015363327 192.0.2.7 10000 typ host",
+                "candidate:2 1 udp 2015363327 10.0.0.5 10000 typ host",
+            ]
+        );
+        s.nat_1_1_mapping = vec!["203.0.113.1".parse().unwrap()];
+        assert_eq!(texts(&s), ["candidate:1 1 udp 2015363327 203.0.113.1 10000 typ host"]);
     }
 }

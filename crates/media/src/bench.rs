@@ -1,13 +1,15 @@
 //! The forwarding path as the benchmarks drive it: a real worker whose peers were put in place without ICE and
 //! DTLS; and the engine as a client of a gateway. Only built with the feature `bench`.
 
+mod answers;
 mod client;
 
+pub use answers::{Asker, Checked};
 pub use client::{Client, ClientPeer, Happening};
 
 mod live;
 
-pub use live::{Live, Pace, publish_live};
+pub use live::{Beside, Live, Pace, publish_live};
 
 use crate::certificate::{Certificate, KeyKind};
 use crate::dtls::{DtlsConfig, DtlsSettings, SrtpKeys};
@@ -86,7 +88,7 @@ impl Forwarding {
     pub fn new(media: &Negotiated, profile: Profile, payload: usize, to: &[SocketAddr]) -> io::Result<Self> {
         let now = Instant::now();
         let (_, inbox) = sync_channel(1);
-        let (mut worker, _) = worker(0, inbox, Arc::new(Waker::new()?), Vec::new())?;
+        let (mut worker, _) = worker(0, inbox, Arc::new(Waker::new()?), Vec::new(), Duration::ZERO)?;
         let publisher = SocketAddr::from(([127, 0, 0, 1], 9));
         let publisher = add_peer(&mut worker, media, profile, 0, publisher, now)?;
         for (i, remote) in to.iter().enumerate() {
@@ -120,26 +122,30 @@ fn worker(
     inbox: Receiver<WorkerMessage>,
     waker: Arc<Waker>,
     others: Vec<Mailbox>,
+    gather: Duration,
 ) -> io::Result<(Worker, SocketAddr)> {
     let certificate =
         Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).map_err(io::Error::other)?;
     let dtls = DtlsConfig::new(&certificate, DtlsSettings::default()).map_err(io::Error::other)?;
     let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false, None)?;
     let local = socket.local();
-    let worker = Worker::new(Start {
-        index,
-        settings: Arc::new(Settings::new(certificate)),
-        dtls,
-        sockets: vec![socket],
-        listeners: Vec::new(),
-        inbox,
-        waker,
-        others,
-        local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-        sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        status: StatusCell::default(),
-        events: Box::new(|_, _| Ok(())),
-    })?;
+    let worker = Worker::new(
+        Start {
+            index,
+            settings: Arc::new(Settings { gather, ..Settings::new(certificate) }),
+            dtls,
+            sockets: vec![socket],
+            listeners: Vec::new(),
+            inbox,
+            waker,
+            others,
+            local: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+            sdp_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            status: StatusCell::default(),
+            events: Box::new(|_, _| Ok(())),
+        },
+        Instant::now(),
+    )?;
     Ok((worker, local))
 }
 

@@ -2,11 +2,15 @@
 //! batch, so that the packets of a frame to one receiver leave in one `UDP_SEGMENT` call.
 
 use crate::socket::{MAX_GSO_BYTES, MAX_SEGMENTS, Message, SendBatch, UdpSocket};
+use crate::status::Runs;
+use crate::turn::Relays;
 use std::net::SocketAddr;
 
 /// Bytes of packets gathered before they are sent in any case.
 const ARENA: usize = 1 << 20;
-/// Room that one packet may need: the largest datagram, tag included.
+/// The most that a datagram of IPv4 can carry.
+const MAX_DATAGRAM: usize = 65_507;
+/// Room that one packet may need: the largest datagram, tag and what a relay adds included.
 pub(crate) const PACKET_ROOM: usize = 1600;
 
 /// Where a packet goes.
@@ -25,6 +29,8 @@ pub(crate) enum Link {
     Udp(usize),
     /// A TCP connection of the worker.
     Tcp(usize),
+    /// A TURN server's port that is ours.
+    Relay(usize),
 }
 
 /// A packet in the arena.
@@ -42,6 +48,8 @@ pub(crate) struct Egress {
     entries: Vec<Entry>,
     messages: Vec<Message>,
     batch: SendBatch,
+    /// What wraps packets for their way through a TURN server.
+    pub(crate) relays: Relays,
 }
 
 /// Counters of what was sent.
@@ -51,6 +59,7 @@ pub(crate) struct SendCounters {
     pub(crate) bytes: u64,
     pub(crate) calls_saved: u64,
     pub(crate) dropped: u64,
+    pub(crate) runs: Runs,
 }
 
 impl Egress {
@@ -61,6 +70,7 @@ impl Egress {
             entries: Vec::with_capacity(1024),
             messages: Vec::with_capacity(1024),
             batch: SendBatch::new(),
+            relays: Relays::default(),
         }
     }
 
@@ -85,35 +95,58 @@ impl Egress {
     /// The first `len` bytes of [`Self::room`] go to `path`.
     pub(crate) fn commit(&mut self, len: usize, path: Path) {
         debug_assert!(len <= PACKET_ROOM);
+        let Some((len, path)) = self.wrap(len, path) else { return };
         self.entries.push(Entry { start: self.used, len, path });
         self.used += len;
     }
 
-    /// Copies a whole packet. `false` if there was no room.
+    /// What goes through a relay is wrapped where it lies.
+    #[inline]
+    fn wrap(&mut self, len: usize, path: Path) -> Option<(usize, Path)> {
+        if !matches!(path.link, Link::Relay(_)) {
+            return Some((len, path));
+        }
+        self.relays.wrap(self.arena.get_mut(self.used..)?, len, path)
+    }
+
+    /// Copies a whole datagram, of any length that one may have. `false` if there was no room.
     pub(crate) fn push(&mut self, bytes: &[u8], path: Path) -> bool {
-        match self.room().get_mut(..bytes.len()) {
+        let end = self.used.saturating_add(bytes.len());
+        match self.arena.get_mut(self.used..end).filter(|_| bytes.len() <= MAX_DATAGRAM) {
             Some(room) => {
                 room.copy_from_slice(bytes);
-                self.commit(bytes.len(), path);
+                let Some((len, path)) = self.wrap(bytes.len(), path) else { return false };
+                self.entries.push(Entry { start: self.used, len, path });
+                self.used += len;
                 true
             }
             None => false,
         }
     }
 
-    /// Sends everything. Packets for TCP are handed to `tcp`.
+    /// Copies a message for a TURN server itself.
+    pub(crate) fn push_to_server(&mut self, bytes: &[u8], way: Path) {
+        let end = self.used.saturating_add(bytes.len());
+        if let Some(room) = self.arena.get_mut(self.used..end) {
+            room.copy_from_slice(bytes);
+            self.entries.push(Entry { start: self.used, len: bytes.len(), path: way });
+            self.used = end;
+        }
+    }
+
+    /// Sends everything. Packets for connections are handed to `stream`.
     pub(crate) fn flush(
         &mut self,
         sockets: &mut Sockets,
         counters: &mut SendCounters,
-        mut tcp: impl FnMut(usize, &[u8]),
+        mut stream: impl FnMut(Link, &[u8]),
     ) {
         let mut i = 0;
         while let Some(first) = self.entries.get(i).copied() {
             match first.path.link {
-                Link::Tcp(connection) => {
+                link @ (Link::Tcp(_) | Link::Relay(_)) => {
                     if let Some(bytes) = self.arena.get(first.start..first.start + first.len) {
-                        tcp(connection, bytes);
+                        stream(link, bytes);
                         counters.packets += 1;
                     }
                     i += 1;
@@ -159,6 +192,7 @@ impl Egress {
             counters.packets += u64::try_from(n).unwrap_or(0);
             counters.bytes += u64::try_from(len).unwrap_or(0);
             counters.calls_saved += u64::try_from(n - 1).unwrap_or(0);
+            counters.runs.count(n);
             i += n;
         }
         if let Some(s) = sockets.get(socket) {
@@ -195,34 +229,56 @@ fn run_length(entries: &[Entry]) -> usize {
 /// The UDP sockets of a worker. Indices stay valid: a closed socket leaves a gap.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
-    sockets: slab::Slab<(UdpSocket, bool)>,
+    sockets: slab::Slab<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    socket: UdpSocket,
+    /// Segmentation offload was not refused.
+    segments: bool,
+    /// Peers use it: it is a candidate.
+    of_peers: bool,
 }
 
 impl Sockets {
+    /// A socket of peers.
     pub(crate) fn insert(&mut self, socket: UdpSocket) -> usize {
-        self.sockets.insert((socket, true))
+        self.sockets.insert(Held { socket, segments: true, of_peers: true })
+    }
+
+    /// A socket that no peer knows of.
+    pub(crate) fn insert_apart(&mut self, socket: UdpSocket) -> usize {
+        self.sockets.insert(Held { socket, segments: true, of_peers: false })
     }
 
     pub(crate) fn remove(&mut self, index: usize) -> Option<UdpSocket> {
-        self.sockets.try_remove(index).map(|(s, _)| s)
+        self.sockets.try_remove(index).map(|held| held.socket)
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&UdpSocket> {
-        self.sockets.get(index).map(|(s, _)| s)
+        self.sockets.get(index).map(|held| &held.socket)
     }
 
+    /// Those of peers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &UdpSocket)> {
-        self.sockets.iter().map(|(i, (s, _))| (i, s))
+        self.sockets.iter().filter(|(_, held)| held.of_peers).map(|(i, held)| (i, &held.socket))
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.sockets.len()
     }
 
     fn segments(&self, index: usize) -> bool {
-        self.sockets.get(index).is_some_and(|(_, segments)| *segments)
+        self.sockets.get(index).is_some_and(|held| held.segments)
     }
 
     fn refuse_segments(&mut self, index: usize) {
-        if let Some((socket, segments)) = self.sockets.get_mut(index) {
-            tracing::warn!(local = %socket.local(), "segmentation offload refused, sending packets singly");
-            *segments = false;
+        if let Some(held) = self.sockets.get_mut(index) {
+            tracing::warn!(local = %held.socket.local(), "segmentation offload refused, sending packets singly");
+            held.segments = false;
         }
     }
 }
@@ -272,6 +328,8 @@ mod tests {
         let mut counters = SendCounters::default();
         egress.flush(&mut sockets, &mut counters, |_, _| panic!("no tcp here"));
         assert_eq!((counters.packets, counters.dropped, counters.calls_saved), (14, 0, 3));
+        // Eleven runs: ten of one packet, and the last of four, which the fifth packet to `b` precedes.
+        assert_eq!((counters.runs.up_to(0), counters.runs.up_to(2), counters.runs.all()), (10, 11, 11));
         let mut batch = ReceiveBatch::new();
         let n = batch.receive(&a).unwrap();
         let got: Vec<u8> = (0..n).map(|i| batch.datagram(i).unwrap().0[0]).collect();

@@ -8,6 +8,7 @@ use crate::settings::{Settings, Tuning};
 use crate::socket::{UdpSocket, Waker, interface_addresses};
 use crate::status::{StatusCell, Statuses};
 use crate::tcp::Listener;
+use crate::turn::TurnServers;
 use crate::worker::{EventSink, Mailbox, Start, Worker, WorkerMessage};
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent};
@@ -51,6 +52,7 @@ pub struct Engine {
     dtls: Arc<DtlsConfig>,
     addresses: Vec<SocketAddr>,
     sdp_address: IpAddr,
+    turn: Option<TurnServers>,
 }
 
 struct WorkerEnd {
@@ -118,7 +120,7 @@ impl Engine {
                 events,
                 status: workers.get(index).map(|end| end.status.clone()).unwrap_or_default(),
             };
-            let worker = Worker::new(start)?;
+            let worker = Worker::new(start, Instant::now())?;
             let thread =
                 std::thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run())?;
             if let Some(end) = workers.get_mut(index) {
@@ -126,9 +128,13 @@ impl Engine {
             }
         }
         if let Some((host, port)) = settings.stun_server.clone() {
-            crate::reflexive::resolve_in_background(host, port, others);
+            crate::reflexive::resolve_in_background(host, port, others.clone());
         }
-        Ok(Self { workers, placement: Placement::new(count), dtls, addresses, sdp_address })
+        let turn = (!settings.ice_lite).then(|| TurnServers::new(others));
+        if let Some(turn) = turn.as_ref().filter(|_| !settings.turn_servers.is_empty()) {
+            turn.set(settings.turn_servers.clone());
+        }
+        Ok(Self { workers, placement: Placement::new(count), dtls, addresses, sdp_address, turn })
     }
 
     /// Passes a command to the worker of its handle. The first [`MediaCommand::Negotiate`] of a handle
@@ -174,6 +180,11 @@ impl Engine {
         }
         self.dtls = fresh;
         Ok(())
+    }
+
+    /// The way to other TURN servers while the engine runs; none with ICE-lite, which has no use for relays.
+    pub fn turn_servers(&self) -> Option<TurnServers> {
+        self.turn.clone()
     }
 
     /// Handles of each worker.

@@ -20,6 +20,11 @@ use std::time::{Duration, Instant};
 const MAX_PAIRS: usize = 100;
 /// A pair lives through silence as long as consent does: at 3 s a try this is some 40 s.
 const MAX_RETRANSMITS: usize = 16;
+const MAX_RTO: Duration = Duration::from_secs(3);
+/// While there is no path: the agent sends no triggered checks (RFC 8445 section 7.3.1.4), so a pair whose way has opened waits
+/// for its next repetition. Ta, 50 ms, bounds them all together.
+const SEARCHING_RETRANSMITS: usize = 64;
+const SEARCHING_RTO: Duration = Duration::from_millis(500);
 /// Remote candidates of one peer; more are ignored.
 const MAX_REMOTE_CANDIDATES: usize = 64;
 /// Paths of one peer that are known to be its own.
@@ -36,6 +41,22 @@ pub(crate) struct Ice {
     nominated: Option<Path>,
     heard: Option<Instant>,
     remote_candidates: usize,
+    /// Where the peer was told to find us.
+    told: Vec<SocketAddr>,
+    remapped: Option<Remapped>,
+    /// An authentic request that came before the peer's credentials: its path, who sent it, and whether it nominates.
+    early: Option<(Path, String, bool)>,
+    /// Addresses on TURN servers and the numbers of their links.
+    relays: Vec<(SocketAddr, usize)>,
+}
+
+/// A NAT changed our port on the way to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remapped {
+    /// What the peer was told.
+    pub(crate) told: SocketAddr,
+    /// What it saw.
+    pub(crate) seen: SocketAddr,
 }
 
 /// What an accepted STUN message means to the worker.
@@ -47,6 +68,10 @@ pub(crate) struct Heard {
     pub(crate) forgotten: Option<Path>,
     /// Packets go another way from now on.
     pub(crate) selected: Option<Path>,
+    /// The first sign of a NAT that changes our port.
+    pub(crate) remapped: Option<Remapped>,
+    /// Where the peer sees us.
+    pub(crate) seen: Option<SocketAddr>,
 }
 
 impl Ice {
@@ -55,8 +80,7 @@ impl Ice {
         agent.set_ice_lite(lite);
         agent.set_controlling(controlling && !lite);
         agent.set_max_candidate_pairs(MAX_PAIRS);
-        agent.set_max_stun_retransmits(MAX_RETRANSMITS);
-        Self {
+        let mut ice = Self {
             agent,
             lite,
             paths: Vec::new(),
@@ -64,7 +88,21 @@ impl Ice {
             nominated: None,
             heard: None,
             remote_candidates: 0,
-        }
+            told: Vec::new(),
+            remapped: None,
+            early: None,
+            relays: Vec::new(),
+        };
+        ice.search(true);
+        ice
+    }
+
+    /// How eagerly checks are repeated.
+    fn search(&mut self, searching: bool) {
+        let (retransmits, rto) =
+            if searching { (SEARCHING_RETRANSMITS, SEARCHING_RTO) } else { (MAX_RETRANSMITS, MAX_RTO) };
+        self.agent.set_max_stun_retransmits(retransmits);
+        self.agent.set_max_stun_rto(rto);
     }
 
     pub(crate) fn ufrag(&self) -> &str {
@@ -118,6 +156,29 @@ impl Ice {
         }
     }
 
+    /// An address on a TURN server that the peer can reach.
+    pub(crate) fn add_relay(&mut self, link: usize, address: SocketAddr) {
+        if self.relays.contains(&(address, link)) {
+            return;
+        }
+        match Candidate::relayed(address, address, Protocol::Udp) {
+            Ok(c) => {
+                self.agent.add_local_candidate(c);
+                self.relays.push((address, link));
+            }
+            Err(e) => tracing::debug!(%address, error = %e, "relayed address not usable for ICE"),
+        }
+    }
+
+    /// It is ours no more.
+    pub(crate) fn end_relay(&mut self, link: usize, address: SocketAddr) {
+        if let Ok(c) = Candidate::relayed(address, address, Protocol::Udp) {
+            self.agent.invalidate_candidate(&c);
+        }
+        self.relays.retain(|relay| *relay != (address, link));
+        self.forget_link(Link::Relay(link));
+    }
+
     /// The peer's credentials. Changed ones are a restart, for which `fresh` are our new ones; the path stays
     /// until a new one is validated.
     pub(crate) fn set_remote(
@@ -138,8 +199,41 @@ impl Ice {
     /// New credentials of ours: the agent forgets the peer's candidates, the path stays.
     pub(crate) fn restart(&mut self, (ufrag, pass): (String, String)) {
         self.agent.ice_restart(IceCreds { ufrag, pass }, true);
+        self.search(true);
+        self.early = None;
         self.remote_candidates = 0;
         self.nominated = None;
+    }
+
+    /// The address of a candidate of the peer's, if a check from here can go there.
+    pub(crate) fn checkable(&self, candidate: &sdp::Candidate) -> Option<SocketAddr> {
+        let address = candidate.socket_addr()?;
+        let udp = matches!(candidate.transport, sdp::CandidateTransport::Udp);
+        let alike = |ours: SocketAddr| {
+            ours.is_ipv4() == address.is_ipv4() && ours.ip().is_loopback() == address.ip().is_loopback()
+        };
+        (udp && self.agent.local_candidates().any(|ours| alike(ours.addr()))).then_some(address)
+    }
+
+    /// The peer is told to find us there.
+    pub(crate) fn tell(&mut self, ours: impl Iterator<Item = SocketAddr>) {
+        self.told = ours.collect();
+    }
+
+    /// What the peer was told and saw instead, if that is not the same port.
+    pub(crate) const fn remapped(&self) -> Option<Remapped> {
+        self.remapped
+    }
+
+    /// Compares where the peer saw us with what it was told; says so the first time that only the port differs. An
+    /// address that it was told nothing of is no sign: there are more ways out than candidates.
+    fn compare(&mut self, seen: SocketAddr) -> Option<Remapped> {
+        if self.remapped.is_some() || self.told.contains(&seen) {
+            return None;
+        }
+        let told = self.told.iter().copied().find(|told| told.ip() == seen.ip())?;
+        self.remapped = Some(Remapped { told, seen });
+        self.remapped
     }
 
     /// A candidate of the peer; `false` if it cannot be used.
@@ -191,6 +285,8 @@ impl Ice {
     ) -> Option<Heard> {
         let nominates = message.is_binding_request() && message.use_candidate();
         let request = message.is_binding_request();
+        let seen = message.mapped_address().filter(|_| message.is_successful_binding_response());
+        let sender = message.split_username().map(|(_, theirs)| theirs.to_owned());
         let proto = if matches!(path.link, Link::Tcp(_)) { Protocol::Tcp } else { Protocol::Udp };
         let packet = StunPacket { proto, source: path.remote, destination: local, message };
         if !self.agent.handle_packet(now, packet) {
@@ -201,7 +297,10 @@ impl Ice {
             // It has our password, and the agent answers it when the answer to our offer is there. Only the address is
             // remembered: whose it is, not that anything may be sent there.
             let (new_path, forgotten) = self.remember(path);
-            return Some(Heard { new_path, forgotten, selected: None });
+            if let Some(sender) = sender.filter(|_| nominates || !self.early.as_ref().is_some_and(|e| e.2)) {
+                self.early = Some((path, sender, nominates));
+            }
+            return Some(Heard { new_path, forgotten, selected: None, remapped: None, seen: None });
         }
         let (new_path, forgotten) = self.remember(path);
         if nominates && !self.agent.controlling() {
@@ -212,7 +311,11 @@ impl Ice {
         {
             self.heard = Some(now);
         }
-        Some(Heard { new_path, forgotten, selected: self.choose(path) })
+        let remapped = seen.and_then(|seen| self.compare(seen));
+        if self.agent.state().is_connected() {
+            self.search(false);
+        }
+        Some(Heard { new_path, forgotten, selected: self.choose(path), remapped, seen })
     }
 
     /// No nominated pair yet: checks are on their way.
@@ -228,8 +331,26 @@ impl Ice {
     /// Timers. Returns the new send path if it changed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Path> {
         self.agent.handle_timeout(now);
+        if let Some(path) = self.take_early() {
+            self.heard = Some(now);
+            return self.choose(path);
+        }
         let nominated = self.nominated?;
         self.choose(nominated)
+    }
+
+    /// The path of a request that came before the answer did, now that the answer says that it was the peer's. The agent has
+    /// answered it just now, and a lite one need not wait for another.
+    fn take_early(&mut self) -> Option<Path> {
+        let theirs = &self.agent.remote_credentials()?.ufrag;
+        let (path, sender, nominates) = self.early.take_if(|_| self.lite)?;
+        if sender != *theirs || !self.paths.contains(&path) {
+            return None;
+        }
+        if nominates {
+            self.nominated = Some(path);
+        }
+        Some(path)
     }
 
     pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
@@ -283,8 +404,14 @@ impl Ice {
     fn choose(&mut self, path: Path) -> Option<Path> {
         let mut agent_choice = None;
         while let Some(event) = self.agent.poll_event() {
-            if let IceAgentEvent::NominatedSend { destination, .. } = event {
-                agent_choice = self.paths.iter().copied().find(|p| p.remote == destination);
+            if let IceAgentEvent::NominatedSend { source, destination, .. } = event {
+                let relay = self.relays.iter().find(|(a, _)| *a == source).map(|(_, link)| *link);
+                let leaves_by = |link| match relay {
+                    Some(relay) => link == Link::Relay(relay),
+                    None => !matches!(link, Link::Relay(_)),
+                };
+                let chosen = |p: &Path| p.remote == destination && leaves_by(p.link);
+                agent_choice = self.paths.iter().copied().find(chosen);
             }
         }
         let wanted = if self.agent.controlling() {

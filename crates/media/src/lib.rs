@@ -30,6 +30,8 @@ mod addresses;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod certificate;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 mod dtls;
 mod egress;
@@ -49,6 +51,7 @@ mod simulation;
 mod socket;
 mod status;
 mod tcp;
+mod turn;
 mod wheel;
 mod worker;
 
@@ -74,4 +77,5 @@ pub use certificate::Certificate;
 pub use engine::{Engine, Error, MAX_WORKERS};
 pub use reflexive::ask_stun_server;
 pub use settings::{Settings, Tuning};
-pub use status::{MediaTotals, Statuses, WorkerStatus};
+pub use status::{MediaTotals, Runs, Statuses, WorkerStatus};
+pub use turn::{MAX_TURN_SERVERS, TurnServer, TurnServers, TurnTransport, TurnTrust};

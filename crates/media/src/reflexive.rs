@@ -6,6 +6,7 @@
 
 use crate::addresses;
 use crate::settings::Settings;
+use crate::turn::{MAGIC, xor_address};
 use crate::worker::{Mailbox, WorkerMessage};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -17,7 +18,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// The server's name is looked up again after this long.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(600);
 const RESOLVE_RETRY: Duration = Duration::from_secs(30);
-const MAGIC: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
 /// Looks the server's name up on a thread of its own, again and again, and tells the workers.
 pub(crate) fn resolve_in_background(host: String, port: u16, workers: Vec<Mailbox>) {
@@ -184,26 +184,49 @@ fn parse_response(datagram: &[u8]) -> Option<([u8; 12], SocketAddr)> {
     None
 }
 
-fn xor_address(value: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
-    let (&[_, family, p0, p1], address) = value.split_first_chunk::<4>()?;
-    let [m0, m1, ..] = MAGIC;
-    let port = u16::from_be_bytes([p0 ^ m0, p1 ^ m1]);
-    let key = MAGIC.iter().chain(transaction);
-    let ip = match family {
-        1 => {
-            let mut octets = *address.first_chunk::<4>()?;
-            octets.iter_mut().zip(key).for_each(|(o, k)| *o ^= k);
-            IpAddr::V4(Ipv4Addr::from(octets))
+/// Addresses other than the one that STUN told at which peers see a shared port of ours.
+///
+/// A NAT that had to change the port of one flow (see `peer::held`) uses the changed one for later flows of that socket,
+/// too, while the STUN server goes on to see the old one. Whoever comes later is told both.
+#[derive(Debug, Default)]
+pub(crate) struct WaysOut(Vec<WayOut>);
+
+#[derive(Debug)]
+struct WayOut {
+    address: SocketAddr,
+    until: Instant,
+}
+
+impl WaysOut {
+    /// More than one NAT gives at a time.
+    const MAX: usize = 4;
+    /// Longer than NATs remember a flow of which nothing is heard.
+    const KEEP: Duration = Duration::from_secs(180);
+
+    /// A peer sees us there.
+    pub(crate) fn learn(&mut self, address: SocketAddr, now: Instant) {
+        if self.keep(address, now) {
+            return;
         }
-        2 => {
-            let mut octets = *address.first_chunk::<16>()?;
-            octets.iter_mut().zip(key).for_each(|(o, k)| *o ^= k);
-            IpAddr::V6(Ipv6Addr::from(octets))
+        self.0.retain(|way| way.until > now);
+        if self.0.len() >= Self::MAX {
+            self.0.remove(0);
         }
-        _ => return None,
-    };
-    let usable = port != 0 && !ip.is_unspecified() && !ip.is_multicast();
-    usable.then(|| SocketAddr::new(ip, port))
+        self.0.push(WayOut { address, until: now + Self::KEEP });
+    }
+
+    /// A peer still sees us there, if it is one of these: says whether it is.
+    pub(crate) fn keep(&mut self, address: SocketAddr, now: Instant) -> bool {
+        let found = self.0.iter_mut().find(|way| way.address == address);
+        found.map(|way| way.until = now + Self::KEEP).is_some()
+    }
+
+    /// Those with the same public address as the one that is `known`.
+    pub(crate) fn beside(&self, known: SocketAddr, now: Instant) -> impl Iterator<Item = SocketAddr> {
+        let alike =
+            move |way: &&WayOut| way.until > now && way.address.ip() == known.ip() && way.address != known;
+        self.0.iter().filter(alike).map(|way| way.address)
+    }
 }
 
 #[cfg(test)]
@@ -306,5 +329,24 @@ mod tests {
             bad[i] ^= 0xff;
             let _ = parse_response(&bad);
         }
+    }
+
+    #[test]
+    fn ports_that_peers_saw_are_told_for_as_long_as_somebody_sees_them() {
+        let known: SocketAddr = "203.0.113.80:10000".parse().unwrap();
+        let at = |port| SocketAddr::new(known.ip(), port);
+        let (mut ways, start) = (WaysOut::default(), Instant::now());
+        let told = |ways: &WaysOut, now| ways.beside(known, now).map(|a| a.port()).collect::<Vec<_>>();
+        ways.learn(at(19_472), start);
+        ways.learn("198.51.100.1:5".parse().unwrap(), start);
+        ways.learn(known, start);
+        assert_eq!(told(&ways, start), [19_472]);
+        assert!(ways.keep(at(19_472), start + WaysOut::KEEP / 2) && !ways.keep(at(7), start));
+        assert_eq!(told(&ways, start + WaysOut::KEEP), [19_472]);
+        assert_eq!(told(&ways, start + WaysOut::KEEP * 2), [0_u16; 0]);
+        for port in 1..=9 {
+            ways.learn(at(port), start + WaysOut::KEEP * 2);
+        }
+        assert_eq!(told(&ways, start + WaysOut::KEEP * 2), [6, 7, 8, 9], "the newest count");
     }
 }

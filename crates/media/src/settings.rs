@@ -1,6 +1,7 @@
 //! What an operator can decide about media. Plain values: who reads files fills them in.
 
 use crate::certificate::Certificate;
+use crate::turn::{TurnServer, TurnTrust};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -38,10 +39,19 @@ pub struct Settings {
     pub ice_tcp: bool,
     /// Send our candidates one by one instead of in the description.
     pub full_trickle: bool,
+    /// With `full_trickle`: our candidates follow so long after our checks to all of the client's have left; zero for at
+    /// once.
+    pub trickle_hold: Duration,
+    /// With `full_trickle`: our candidates follow our description so much later; zero for at once.
+    pub trickle_delay: Duration,
     /// Ignore `.local` candidates instead of resolving them.
     pub ignore_mdns: bool,
     /// Where to ask for our server-reflexive addresses: host and port.
     pub stun_server: Option<(String, u16)>,
+    /// Servers that relay for us: one allocation on each for each worker. Not with `ice_lite`.
+    pub turn_servers: Vec<TurnServer>,
+    /// Whose certificates those over TLS may show; without it they are not used.
+    pub turn_trust: Option<TurnTrust>,
     /// Stop sending when the peer has not shown consent for 30 seconds (RFC 7675).
     pub consent_freshness: bool,
     /// On lost consent close at once instead of reporting `ice-failed` first.
@@ -72,6 +82,10 @@ pub struct Settings {
     pub narrate: bool,
     /// Seconds between statistics; 0 for none.
     pub stats_period: u32,
+    /// How long the rest of a frame is waited for at most, where a source sends frames at once; zero for not at all.
+    pub gather: Duration,
+    /// Make the packets of a frame equally long by RTP padding, so that they leave in one call.
+    pub pad_frames: bool,
 }
 
 /// The settings that can be changed while the engine runs; see [`Settings`].
@@ -114,8 +128,12 @@ impl Settings {
             ice_lite: false,
             ice_tcp: false,
             full_trickle: false,
+            trickle_hold: Duration::ZERO,
+            trickle_delay: Duration::ZERO,
             ignore_mdns: false,
             stun_server: None,
+            turn_servers: Vec::new(),
+            turn_trust: None,
             consent_freshness: true,
             hangup_on_failed: false,
             certificate,
@@ -131,6 +149,8 @@ impl Settings {
             tos: None,
             narrate: false,
             stats_period: 1,
+            gather: Duration::ZERO,
+            pad_frames: true,
         }
     }
 }

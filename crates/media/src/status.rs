@@ -17,12 +17,16 @@ pub struct WorkerStatus {
     pub received: u64,
     /// Their bytes.
     pub received_bytes: u64,
+    /// Datagrams that the system dropped because the worker's sockets were full.
+    pub overflowed: u64,
     /// Datagrams sent.
     pub sent: u64,
     /// Their bytes.
     pub sent_bytes: u64,
     /// Datagrams that shared a system call with the one before (`UDP_SEGMENT`).
     pub coalesced: u64,
+    /// How many datagrams left in each message to the system.
+    pub runs: Runs,
     /// Datagrams the system did not take.
     pub unsent: u64,
     /// Received datagrams dropped because nobody may send such a thing from there: unknown address, wrong password, unknown
@@ -34,10 +38,49 @@ pub struct WorkerStatus {
     pub shed: u64,
     /// Peers closed because of a panic.
     pub panics: u64,
+    /// How long datagrams had to wait for it at most in the last second, because it was busy.
+    pub behind: Duration,
+    /// What it leaves out now because it has more to send than time: 1 when all subscribers get the lowest layers only, 2 when
+    /// they get nothing but keyframes.
+    pub overload: f64,
     /// The longest turn of the loop in the last second.
     pub longest_turn: Duration,
+    /// Peers that saw another port of ours than they were told: a NAT changed it.
+    pub remapped: u64,
+    /// Forwarders now.
+    pub forwarders: u64,
+    /// Addresses on TURN servers now.
+    pub relays: u64,
+    /// Times that a TURN server gave none, or took one back.
+    pub turn_failures: u64,
     /// What its peers count.
     pub media: MediaTotals,
+}
+
+/// How many datagrams of one size to one receiver left together (`UDP_SEGMENT`): a histogram of run lengths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs([u64; Runs::BOUNDS.len()]);
+
+impl Runs {
+    /// Upper bounds of the buckets; the last one is what the system takes at most.
+    pub const BOUNDS: [u8; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+    pub(crate) fn count(&mut self, length: usize) {
+        let bucket = Self::BOUNDS.iter().position(|bound| length <= usize::from(*bound));
+        if let Some(n) = bucket.and_then(|bucket| self.0.get_mut(bucket)) {
+            *n += 1;
+        }
+    }
+
+    /// Runs that are no longer than the bound of this number.
+    pub fn up_to(&self, bucket: usize) -> u64 {
+        self.0.iter().take(bucket + 1).sum()
+    }
+
+    /// All runs.
+    pub fn all(&self) -> u64 {
+        self.0.iter().sum()
+    }
 }
 
 /// RTP of peers, those that are gone included.
@@ -61,6 +104,8 @@ pub struct MediaTotals {
     pub resent: u64,
     /// Packets that clients reported as lost.
     pub lost_by_clients: u64,
+    /// Copies of packets and messages that forwarders sent.
+    pub forwarded: u64,
 }
 
 impl MediaTotals {
@@ -76,6 +121,7 @@ impl MediaTotals {
             (&mut self.nacked, before.nacked),
             (&mut self.resent, before.resent),
             (&mut self.lost_by_clients, before.lost_by_clients),
+            (&mut self.forwarded, before.forwarded),
         ];
         for (now, before) in pairs {
             *now = (*now).max(before);
@@ -93,6 +139,7 @@ impl MediaTotals {
         self.nacked += other.nacked;
         self.resent += other.resent;
         self.lost_by_clients += other.lost_by_clients;
+        self.forwarded += other.forwarded;
     }
 }
 

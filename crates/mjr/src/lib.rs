@@ -8,9 +8,13 @@
 //! ```
 //! All numbers are big-endian.
 //!
+//! Beside the format itself there is what makes files that play of recordings: a [`timeline`] of packets, [`frames`] out of
+//! them, and writers of [`webm`], [`mp4`] and [`ogg`], for whole files; and [`live`], for files that are written while they are
+//! recorded.
+//!
 //! Invariants: what is written can be read by `janus-pp-rec`; reading never panics, whatever the bytes, and a file that was
 //! cut off anywhere gives every whole frame that is in it.
-//! Absent on purpose: files, clocks, RTP. Bytes go in and out.
+//! Absent on purpose: files, clocks, decoders of pictures. Bytes go in and out.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -32,8 +36,23 @@
     )
 )]
 
+mod bits;
+pub mod frames;
 mod header;
+pub mod live;
+pub mod mp4;
+mod num;
+pub mod ogg;
+pub mod opus;
+pub mod pcap;
+pub mod pcm;
 mod read;
+mod red;
+pub mod srt;
+pub mod timeline;
+pub mod track;
+pub mod wav;
+pub mod webm;
 mod write;
 
 pub use header::{Header, HeaderError, Medium};

@@ -10,6 +10,7 @@ const OLD_MAGIC: &[u8; 8] = b"MJR00001";
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     header: Option<Header>,
+    text: &'a [u8],
     timed: bool,
     whole: usize,
     rest: &'a [u8],
@@ -55,12 +56,13 @@ impl<'a> Reader<'a> {
         if magic != MAGIC && magic != OLD_MAGIC {
             return Err(ReadError::Magic);
         }
-        let mut reader = Self { header: None, timed: magic == MAGIC, whole: bytes.len(), rest };
+        let mut reader = Self { header: None, text: &[], timed: magic == MAGIC, whole: bytes.len(), rest };
         // Cut off, or ended before its first frame: there is no header, and nothing else.
         if let Some((length, behind)) = rest.split_first_chunk()
             && let Some((text, frames)) = behind.split_at_checked(u16::from_be_bytes(*length).into())
         {
             reader.header = Some(Header::from_json(text)?);
+            reader.text = text;
             reader.rest = frames;
         } else {
             reader.rest = &[];
@@ -68,9 +70,19 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
+    /// Reads frames that stand without what comes before them in a file.
+    pub const fn of_frames(bytes: &'a [u8]) -> Self {
+        Self { header: None, text: &[], timed: true, whole: bytes.len(), rest: bytes }
+    }
+
     /// What it holds; `None` if it ended before its first frame.
     pub fn header(&self) -> Option<&Header> {
         self.header.as_ref()
+    }
+
+    /// The header as it stands in the recording, JSON; empty if there is none.
+    pub fn header_text(&self) -> &'a [u8] {
+        self.text
     }
 
     /// Bytes at the end that are no whole frame; once all frames were taken.

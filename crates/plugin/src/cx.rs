@@ -1,6 +1,7 @@
 //! [`Cx`]: what a plugin call may ask for. It only collects effects; whoever owns the thing carries them out
 //! after the call has returned, in order.
 
+use crate::forward::{Destination, Forward, Reached, Unreachable};
 use crate::media::{AudioWatch, DataMessage, LayerTarget, PlayoutDelay, RouteEnd};
 use crate::recording::Recording;
 use crate::{HandleId, JsepKind, Plan, Value};
@@ -76,18 +77,32 @@ pub enum Effect {
         /// Where, and what stands in its header.
         recording: Box<Recording>,
     },
-    /// Leave out what comes in on a medium that is recorded, or no longer. The recording goes on where it was, its
+    /// Neither record nor forward what comes in on a medium, or do so again. A recording goes on where it was, its
     /// timestamps as much later as it took.
-    PauseRecording {
+    Withhold {
         /// The source.
         source: RouteEnd,
         /// Which of the two.
-        paused: bool,
+        withheld: bool,
     },
     /// End the recording of a medium, if there is one.
     EndRecording {
         /// The source.
         source: RouteEnd,
+    },
+    /// Forward what comes in on a medium over UDP, until that ends or [`Effect::StopForward`] ends it.
+    Forward {
+        /// The source.
+        source: RouteEnd,
+        /// What, and where to.
+        forward: Box<Forward>,
+    },
+    /// End a forwarder of a medium, if there is one of that number.
+    StopForward {
+        /// The source.
+        source: RouteEnd,
+        /// From [`Forward::id`].
+        id: u32,
     },
     /// Send a message over the handle's data channel.
     Data {
@@ -127,13 +142,24 @@ pub enum Effect {
 pub struct Ticket(pub u64);
 
 /// What became of a [`Task`]: the error is a text for people.
-pub type Outcome = Result<(), String>;
+pub type Outcome = Result<Finished, String>;
+
+/// A [`Task`] that was done.
+#[derive(Debug, PartialEq)]
+pub enum Finished {
+    /// The file is written.
+    Stored,
+    /// What became of each destination, in order.
+    Reached(Vec<Result<Reached, Unreachable>>),
+}
 
 /// Something to do outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
     /// Write a group of the plugin's configuration file, or take it out. Comments and all else in the file stay.
     Store(StoredGroup),
+    /// Find out where these hosts are, and whether anything may be sent there.
+    Reach(Vec<Destination>),
 }
 
 /// A group of a configuration file, as it shall be from now on.
@@ -248,14 +274,24 @@ impl Cx {
         self.effects.push(Effect::Record { source, recording: Box::new(recording) });
     }
 
-    /// See [`Effect::PauseRecording`].
-    pub fn pause_recording(&mut self, source: RouteEnd, paused: bool) {
-        self.effects.push(Effect::PauseRecording { source, paused });
+    /// See [`Effect::Withhold`].
+    pub fn withhold(&mut self, source: RouteEnd, withheld: bool) {
+        self.effects.push(Effect::Withhold { source, withheld });
     }
 
     /// See [`Effect::EndRecording`].
     pub fn end_recording(&mut self, source: RouteEnd) {
         self.effects.push(Effect::EndRecording { source });
+    }
+
+    /// See [`Effect::Forward`].
+    pub fn forward(&mut self, source: RouteEnd, forward: Forward) {
+        self.effects.push(Effect::Forward { source, forward: Box::new(forward) });
+    }
+
+    /// See [`Effect::StopForward`].
+    pub fn stop_forward(&mut self, source: RouteEnd, id: u32) {
+        self.effects.push(Effect::StopForward { source, id });
     }
 
     /// See [`Effect::Task`].

@@ -5,18 +5,19 @@
 //! packet. A plugin is a pure state machine: it is called by the control task, never calls back, and what it
 //! wants done it writes into [`Cx`]. The time is `cx.now()` and nothing else.
 //!
-//! Absent on purpose: SDP text (a plugin sees a parsed [`Description`] and returns a [`Plan`]), sockets,
-//! threads, packets.
+//! Absent on purpose: SDP text (a plugin sees a parsed [`Description`] and returns a [`Plan`]), sockets (but for
+//! [`forward::FeedbackPort`], which it hands on unopened), threads, packets.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod cx;
+pub mod forward;
 pub mod media;
 pub mod recording;
 pub mod report;
 
-pub use cx::{Cx, Effect, JsepPlan, Outcome, StoredGroup, Task, Ticket};
+pub use cx::{Cx, Effect, Finished, JsepPlan, Outcome, StoredGroup, Task, Ticket};
 pub use media::{DataMessage, MediaEvent, RouteEnd};
 pub use portunus_api::{HandleId, JsepKind, Object, SessionId, Svc, Value, json};
 pub use portunus_sdp::{Description, Plan};

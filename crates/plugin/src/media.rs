@@ -4,6 +4,7 @@
 //! for the other.
 
 use crate::HandleId;
+use crate::forward::Forward;
 use crate::recording::{RecordingNews, Tape};
 use crate::report::{LineReport, PeerReport, SelectedPair};
 use portunus_sdp::{Candidate, LocalTransport, MediaKind, Negotiated, RemoteTransport};
@@ -173,12 +174,26 @@ pub enum MediaCommand {
         /// Who gets the packets.
         tape: Option<Arc<dyn Tape>>,
     },
-    /// See [`Effect::PauseRecording`](crate::Effect::PauseRecording).
-    PauseRecording {
+    /// See [`Effect::Withhold`](crate::Effect::Withhold).
+    Withhold {
         /// The source.
         source: RouteEnd,
         /// Whether packets are left out.
-        paused: bool,
+        withheld: bool,
+    },
+    /// See [`Effect::Forward`](crate::Effect::Forward).
+    Forward {
+        /// The source.
+        source: RouteEnd,
+        /// What, and where to.
+        forward: Box<Forward>,
+    },
+    /// See [`Effect::StopForward`](crate::Effect::StopForward).
+    StopForward {
+        /// The source.
+        source: RouteEnd,
+        /// Which one.
+        id: u32,
     },
     /// Tell what is known of a peer. Answered by [`MediaEvent::Report`], if there is a peer.
     Report {
@@ -213,7 +228,9 @@ impl MediaCommand {
             Self::Keyframe { source }
             | Self::WatchAudio { source, .. }
             | Self::Record { source, .. }
-            | Self::PauseRecording { source, .. } => source.handle,
+            | Self::Withhold { source, .. }
+            | Self::Forward { source, .. }
+            | Self::StopForward { source, .. } => source.handle,
         }
     }
 }
@@ -233,6 +250,8 @@ pub struct Negotiation {
     pub restart: bool,
     /// The client sends candidates later.
     pub trickle: bool,
+    /// A new peer uses nothing but relays of TURN servers of ours.
+    pub relay_only: bool,
     /// The m-lines, in order.
     pub media: Vec<Negotiated>,
     /// Handles with the same affinity share a worker while it is not busy.
@@ -366,6 +385,8 @@ pub enum LayerCause {
     Bandwidth,
     /// The source did not send what was asked for.
     Starved,
+    /// The gateway has more to send than it has time for.
+    Overload,
 }
 
 impl LayerCause {
@@ -375,6 +396,7 @@ impl LayerCause {
             Self::Wanted => "wanted",
             Self::Bandwidth => "bandwidth",
             Self::Starved => "starved",
+            Self::Overload => "overload",
         }
     }
 }

@@ -16,11 +16,42 @@ const LONGEST_PATH: usize = 3500;
 const KEPT: [&str; 4] =
     [ext::AUDIO_LEVEL, ext::VIDEO_ORIENTATION, ext::ABS_CAPTURE_TIME, ext::DEPENDENCY_DESCRIPTOR];
 
+/// What files recordings are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// An MJR file for each medium, as Janus writes it.
+    #[default]
+    Mjr,
+    /// One file with all media that plays while it is written.
+    Playable,
+    /// Both.
+    Both,
+}
+
+impl Format {
+    /// By the word of requests and settings.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Mjr, Self::Playable, Self::Both].into_iter().find(|format| format.name() == word)
+    }
+
+    /// The word of requests and settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mjr => "mjr",
+            Self::Playable => "playable",
+            Self::Both => "both",
+        }
+    }
+}
+
 /// A recording of one medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
-    /// Its file, without any ending.
-    pub place: Place,
+    /// Its MJR file, without any ending, if there is to be one.
+    pub mjr: Option<Place>,
+    /// The file that plays, without any ending, if it is to be in one: all media of a handle that name the same place are
+    /// together in it.
+    pub film: Option<Place>,
     /// What is recorded.
     pub subject: Subject,
 }
@@ -75,6 +106,27 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Whether it can be in a file that plays: messages cannot, nor what only clients can decrypt.
+    pub fn plays(&self) -> bool {
+        let codecs = [
+            "opus",
+            "multiopus",
+            "pcmu",
+            "pcma",
+            "g722",
+            "l16",
+            "l16-48",
+            "vp8",
+            "vp9",
+            "av1",
+            "h264",
+            "h265",
+        ];
+        !self.encrypted && codecs.contains(&self.codec.as_str())
+    }
+}
+
 /// Gets the packets of a medium, each once, in the order in which they came: for recordings.
 pub trait Tape: Send + Sync + fmt::Debug {
     /// On the worker's thread: must neither wait nor take long. `now` is when the packet came.
@@ -87,6 +139,12 @@ pub enum RecordingNews {
     /// Its file is there.
     Begun {
         /// The name it really has, without its folder.
+        file: String,
+    },
+    /// A file that plays was begun: the first, or another because media came that the one before could not take. It begins
+    /// with the next keyframe.
+    Playable {
+        /// Its name, without its folder.
         file: String,
     },
     /// What comes is not written: the file cannot be made, the disk is full or does not keep up. Told once.
@@ -159,6 +217,17 @@ impl Places {
             roots: tidy(roots),
             protected: tidy(protected),
         }))
+    }
+
+    /// The folders, without those that are protected as a whole.
+    pub fn roots(&self) -> impl Iterator<Item = &Path> {
+        let fine = |root: &&PathBuf| !self.0.protected.iter().any(|folder| root.starts_with(folder));
+        self.0.roots.iter().filter(fine).map(PathBuf::as_path)
+    }
+
+    /// Folders that nothing is recorded in.
+    pub fn protected(&self) -> &[PathBuf] {
+        &self.0.protected
     }
 
     /// Where a recording called `name` is, in `folder` if one was named. `name` may have folders of its own.
@@ -285,6 +354,10 @@ mod tests {
             assert!(refused.contains(why), "{folder:?} {name}: {refused}");
         }
         assert!(Places::default().place(None, "a").is_err(), "nowhere is anywhere");
+        assert_eq!(
+            places().roots().map(Path::display).map(|p| p.to_string()).collect::<Vec<_>>(),
+            ["/srv/calls", "/archive", "/srv/calls/inner", "/recordings",]
+        );
         assert!(places().check("/archive/b").is_ok() && places().check("/").is_err());
         let why = places().check("/etc").unwrap_err().to_string();
         assert_eq!(why, "/etc is outside of the folders that `recordings_roots` allows");

@@ -37,6 +37,23 @@ pub struct IceReport {
     pub remote: Vec<String>,
     /// The pair in use.
     pub selected: Option<SelectedPair>,
+    /// How our candidates are told, where that is one by one.
+    pub trickle: Option<TrickleReport>,
+    /// An address that the client was told, and the one with another port that it saw instead: a NAT changed it.
+    pub remapped: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// Our candidates, told one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrickleReport {
+    /// So long after our first checks; zero for no such thing.
+    pub hold: Duration,
+    /// So long after our description.
+    pub delay: Duration,
+    /// They are kept back now.
+    pub holding: bool,
+    /// For how long they were.
+    pub kept_back: Option<Duration>,
 }
 
 /// The pair in use.
@@ -44,6 +61,8 @@ pub struct IceReport {
 pub struct SelectedPair {
     /// Our address.
     pub local: SocketAddr,
+    /// What it is: `host`, or `relay` for one on a TURN server.
+    pub local_kind: &'static str,
     /// The client's.
     pub remote: SocketAddr,
     /// How the client got its address: `host`, `srflx`, `prflx` or `relay`.
@@ -118,12 +137,14 @@ pub struct SourceReport {
     pub rtx: Option<u32>,
     /// What came.
     pub traffic: Traffic,
-    /// Packets that never came.
+    /// Packets that were lost on the way, also when they came again later.
     pub lost: u64,
     /// Interarrival jitter, milliseconds.
     pub jitter: u32,
-    /// Percent of the packets of the last report that came.
+    /// Percent of the packets of the last second that came by themselves.
     pub quality: u8,
+    /// The same, with those that came again.
+    pub media_quality: u8,
     /// NACK messages sent.
     pub nacks: u64,
     /// Packets that came back.
@@ -147,7 +168,7 @@ pub struct FeederReport {
     pub last_packet: Option<Instant>,
     /// When its last keyframe came.
     pub last_keyframe: Option<Instant>,
-    /// Its packets that never came.
+    /// Its packets that were lost on the way, also when they came again later.
     pub lost: u64,
 }
 

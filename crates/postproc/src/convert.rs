@@ -1,93 +1,169 @@
-//! From recordings to a file, by what they hold and how the file is to end.
+//! From recordings to a file.
 
-use crate::frames::{self, Codec, Pictures};
-use crate::webm::{self, Block, Track};
-use crate::{Source, ogg};
+use crate::formats::{self, Format};
+use crate::output::{Output, Progress};
+use crate::stream::{self, Stream};
+use crate::{Loaded, Source};
 use anyhow::{Context, bail};
-use portunus_mjr::Medium;
-use std::fs::File;
+use portunus_mjr::track::{Audio, Track};
+use portunus_mjr::{Header, Medium, Reader, mp4, ogg, opus, srt, wav, webm};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Pictures without one after them are seen for so long.
-const LAST_PICTURE_MS: u64 = 33;
-
-pub fn convert(sources: &[Source<'_>], destination: &Path) -> anyhow::Result<()> {
-    if let Some(source) = sources.iter().find(|s| s.header.encrypted) {
-        bail!(
-            "the {} is encrypted end to end: only those who have the key can play it",
-            source.header.medium
-        );
-    }
-    let ending = destination.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    let codecs: Vec<&str> = sources.iter().map(|s| s.header.codec.as_str()).collect();
-    match (codecs.as_slice(), ending, sources) {
-        (["opus"], "opus" | "ogg", [source]) => {
-            let mut out = make(destination)?;
-            let written = ogg::write(&mut out, &source.timeline)?;
-            out.flush()?;
-            let seconds = written.samples as f64 / f64::from(ogg::CLOCK_RATE);
-            println!("{} packets, {} filled in, {seconds:.3} s", written.packets, written.filled);
-            Ok(())
-        }
-        (["vp8" | "vp9"] | ["opus", "vp8" | "vp9"] | ["vp8" | "vp9", "opus"], "webm", _) => {
-            to_webm(sources, destination)
-        }
-        (codecs, ending, _) => bail!(
-            "{} cannot be made a .{ending} yet: opus can be made .opus or .ogg, vp8 and vp9 .webm, alone or with opus",
-            codecs.join(" and ")
-        ),
-    }
-}
-
-fn make(destination: &Path) -> anyhow::Result<BufWriter<File>> {
-    let file =
-        File::create_new(destination).with_context(|| format!("cannot make {}", destination.display()))?;
-    Ok(BufWriter::new(file))
-}
-
-fn to_webm(sources: &[Source<'_>], destination: &Path) -> anyhow::Result<()> {
+/// Makes a file of recordings.
+///
+/// # Errors
+/// They cannot be made such a file, or it cannot be written.
+pub fn convert(
+    sources: &[Source<'_>],
+    destination: &Path,
+    ending: &str,
+    comment: Option<&str>,
+) -> anyhow::Result<()> {
     let begins: Vec<u64> =
         sources.iter().map(|s| s.timeline.begin(s.header.first_frame, s.clock_rate)).collect();
     let first = begins.iter().copied().min().unwrap_or(0);
-    let pictures: Vec<Option<Pictures>> =
-        sources.iter().map(|s| Some(frames::read(Codec::of(&s.header.codec)?, &s.timeline))).collect();
-    let (mut tracks, mut blocks, mut end) = (Vec::new(), Vec::new(), 0);
-    for (track, ((source, pictures), begin)) in sources.iter().zip(&pictures).zip(&begins).enumerate() {
-        let late = begin.saturating_sub(first) / 1000;
-        let ms = |time: u64| late + time * 1000 / u64::from(source.clock_rate);
-        if let (Medium::Video, Some(pictures)) = (source.header.medium, pictures) {
-            let Some((_, width, height)) = pictures.sizes.first().copied() else {
-                bail!("there is no whole keyframe in the pictures")
-            };
-            let codec = if source.header.codec == "vp8" { "V_VP8" } else { "V_VP9" };
-            tracks.push(Track::Video { codec, width, height });
-            blocks.extend(pictures.frames.iter().map(|f| Block {
-                track,
-                ms: ms(f.time),
-                keyframe: f.keyframe,
-                bytes: &f.bytes,
-            }));
-            end = end.max(pictures.frames.last().map_or(0, |f| ms(f.time) + LAST_PICTURE_MS));
-            let (count, sizes) = (pictures.frames.len(), pictures.sizes.len());
-            println!(
-                "{count} pictures of {sizes} sizes, {} incomplete and {} before the first keyframe left out",
-                pictures.incomplete, pictures.early
-            );
-        } else {
-            let channels = ogg::channels(&source.timeline);
-            tracks.push(Track::Opus { head: ogg::head(channels), channels });
-            for packet in source.timeline.packets.iter().filter(|p| ogg::duration(p.payload) > 0) {
-                let block = Block { track, ms: ms(packet.time), keyframe: true, bytes: packet.payload };
-                end = end.max(block.ms + ogg::duration(packet.payload) / 48);
-                blocks.push(block);
-            }
-        }
+    let mut streams = Vec::new();
+    for (source, begin) in sources.iter().zip(&begins) {
+        let mut stream =
+            stream::read(source).with_context(|| format!("cannot use {}", source.name.display()))?;
+        println!("{}: {}", source.name.display(), stream.said);
+        stream.late = i64::try_from(begin.saturating_sub(first))?;
+        streams.push(stream);
     }
-    blocks.sort_by_key(|b| b.ms);
-    let mut out = make(destination)?;
-    webm::write(&mut out, &tracks, &blocks, end)?;
-    out.flush()?;
-    println!("{:.3} s", end as f64 / 1000.0);
+    // What was before the first sample of all is no part of the file.
+    let begin = streams.iter().map(Stream::begin).min().unwrap_or(0);
+    streams.iter_mut().for_each(|s| s.late -= begin);
+    let tracks: Vec<Track> = streams.iter().map(|s| s.track.clone()).collect();
+    let format = formats::choose(ending, &tracks)?;
+    if format == Format::Wav && comment.is_some() {
+        bail!("a .wav takes no comment: .mka does");
+    }
+    let end = streams.iter().map(Stream::end).max().unwrap_or(0);
+    let all = streams.iter().map(|s| s.bytes).sum();
+    let whole = Whole { tracks, end, comment };
+    let mut out = BufWriter::new(Output::create(destination)?);
+    let mut progress = Progress::new("writing", all);
+    match format {
+        Format::Ogg => to_ogg(&mut out, &streams, comment, &mut progress)?,
+        Format::Wav => to_wav(&mut out, &streams, all, &mut progress)?,
+        Format::Matroska => to_webm(&mut out, &streams, &whole, &mut progress)?,
+        Format::Mp4 => to_mp4(&mut out, &streams, &whole, &mut progress)?,
+    }
+    drop(progress);
+    out.into_inner().map_err(|error| error.into_error())?.finish()?;
+    println!("{}: {:.3} s", destination.display(), end as f64 / 1e6);
     Ok(())
+}
+
+/// Makes a file of messages: subtitles of text, and of others all bytes one after the other.
+///
+/// # Errors
+/// Text is to be something else than `.srt`, or the file cannot be written.
+pub fn messages(header: &Header, loaded: &Loaded, destination: &Path, ending: &str) -> anyhow::Result<()> {
+    let mut recording = Reader::new(&loaded.bytes)?;
+    let all: Vec<(u64, &[u8])> = recording.by_ref().filter_map(|frame| frame.message()).collect();
+    let bytes = match (header.codec.as_str(), ending) {
+        ("binary", _) => all.iter().flat_map(|(_, message)| message.iter().copied()).collect(),
+        (_, "srt") => srt::write(&all).into_bytes(),
+        _ => bail!("messages of text are made .srt"),
+    };
+    let mut out = Output::create(destination)?;
+    out.write_all(&bytes)?;
+    out.finish()?;
+    println!("{}: {} messages", destination.display(), all.len());
+    Ok(())
+}
+
+/// Whether the recordings are messages, which are made a file of their own.
+///
+/// # Errors
+/// They are messages among others.
+pub fn is_messages(headers: &[&Header]) -> anyhow::Result<bool> {
+    match headers {
+        [header] => Ok(header.medium == Medium::Data),
+        all if all.iter().any(|h| h.medium == Medium::Data) => {
+            bail!("messages are made a file of their own, of one recording")
+        }
+        _ => Ok(false),
+    }
+}
+
+/// What is told of the whole file.
+struct Whole<'a> {
+    tracks: Vec<Track>,
+    end: u64,
+    comment: Option<&'a str>,
+}
+
+type Out = BufWriter<Output>;
+
+fn to_ogg(
+    out: &mut Out,
+    streams: &[Stream<'_>],
+    comment: Option<&str>,
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
+    let [stream @ Stream { track: Track::Audio(Audio::Opus(head)), .. }] = streams else {
+        bail!("Ogg holds Opus only")
+    };
+    let mut writer = ogg::Writer::with_comment(out, head, comment)?;
+    for sample in stream.samples() {
+        writer.push(&sample.bytes, opus::duration(&sample.bytes))?;
+        progress.add(sample.bytes.len() as u64);
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+fn to_wav(out: &mut Out, streams: &[Stream<'_>], bytes: u64, progress: &mut Progress) -> anyhow::Result<()> {
+    let [stream @ Stream { track: Track::Audio(Audio::Pcm { rate, channels }), .. }] = streams else {
+        bail!("WAVE holds samples only")
+    };
+    let head =
+        wav::head(*rate, *channels, bytes).context("it is too long for .wav: .mka has no such limit")?;
+    out.write_all(&head)?;
+    for sample in stream.samples() {
+        out.write_all(&sample.bytes)?;
+        progress.add(sample.bytes.len() as u64);
+    }
+    Ok(())
+}
+
+fn to_webm(
+    out: &mut Out,
+    streams: &[Stream<'_>],
+    whole: &Whole<'_>,
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
+    let mut writer = webm::Writer::new(out, &whole.tracks, whole.end)?;
+    if let Some(comment) = whole.comment {
+        writer.comment(comment)?;
+    }
+    stream::merged(streams, |sample| {
+        progress.add(sample.bytes.len() as u64);
+        Ok(writer.push(sample)?)
+    })?;
+    Ok(writer.finish()?)
+}
+
+fn to_mp4(
+    out: &mut Out,
+    streams: &[Stream<'_>],
+    whole: &Whole<'_>,
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
+    let mut movie = mp4::Movie::new(&whole.tracks)?;
+    if let Some(comment) = whole.comment {
+        movie.comment(comment);
+    }
+    stream::merged(streams, |sample| {
+        movie.add(sample);
+        Ok(())
+    })?;
+    out.write_all(&movie.head(whole.end))?;
+    stream::merged(streams, |sample| {
+        progress.add(sample.bytes.len() as u64);
+        Ok(out.write_all(sample.bytes)?)
+    })
 }

@@ -14,7 +14,6 @@ const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 /// Files of one name.
 const SAME_NAME: u32 = 10_000;
-const ENDING: &str = "mjr";
 
 /// See the module.
 #[derive(Debug)]
@@ -34,13 +33,13 @@ impl RecordingFile {
     ///
     /// # Errors
     /// A name on the way is no folder (or a link), nothing may be made there, or the disk is full.
-    pub(crate) fn create(place: &Place, temporary: Option<&str>) -> io::Result<Self> {
+    pub(crate) fn create(place: &Place, ending: &str, temporary: Option<&str>) -> io::Result<Self> {
         let folder = folder_of(place)?;
         let base = place.name();
         for n in 0..SAME_NAME {
-            let name = if n == 0 { format!("{base}.{ENDING}") } else { format!("{base}-{n}.{ENDING}") };
+            let name = if n == 0 { format!("{base}.{ending}") } else { format!("{base}-{n}.{ending}") };
             let open_name = match temporary {
-                Some(ending) => format!("{name}.{ending}"),
+                Some(temporary) => format!("{name}.{temporary}"),
                 None => name.clone(),
             };
             if open_name != name && is_there(&folder, &name)? {

@@ -4,6 +4,9 @@
 //! of their own write the tapes to files, four times a second and whenever much waits; so `kill -9` costs a recording a
 //! quarter of a second, or 64 KB. A disk that does not keep up costs frames, which are counted, and nothing else.
 //!
+//! A medium has an MJR file, a part in a film (a file that plays while it is written, see `portunus_mjr::live`), or both:
+//! the same tape feeds them, so that a worker does no more for two.
+//!
 //! Files hold whole frames only: what a full disk cut off is taken back. They are made below allowed folders, by a way that
 //! follows no link, and never over another file: `-1`, `-2` and so on are added to the name.
 //!
@@ -15,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod file;
+mod film;
 mod reel;
 mod writer;
 
@@ -84,7 +88,6 @@ pub struct Recorder {
     counters: Arc<Counters>,
     threads: Vec<Worker>,
     reels: HashMap<RouteEnd, Arc<Reel>>,
-    next: usize,
 }
 
 #[derive(Debug)]
@@ -108,7 +111,7 @@ impl Recorder {
             Ok(Worker { reels, thread: join.thread().clone(), join })
         });
         let threads = threads.collect::<io::Result<_>>()?;
-        Ok(Self { settings, counters, threads, reels: HashMap::new(), next: 0 })
+        Ok(Self { settings, counters, threads, reels: HashMap::new() })
     }
 
     /// What is counted.
@@ -120,8 +123,9 @@ impl Recorder {
     /// before waits.
     pub fn begin(&mut self, source: RouteEnd, recording: Recording) -> Option<Arc<dyn Tape>> {
         self.end(&source);
-        self.next = self.next.wrapping_add(1);
-        let worker = self.threads.get(self.next % self.threads.len().max(1))?;
+        // All media of a handle are written by one thread: they may share a file. Handles are random numbers.
+        let threads = u64::try_from(self.threads.len()).unwrap_or(1).max(1);
+        let worker = self.threads.get(usize::try_from(source.handle.get() % threads).ok()?)?;
         let limits = (self.settings.waiting, self.settings.waiting_total);
         let counters = self.counters.clone();
         let reel = Arc::new(Reel::new(source.clone(), recording, worker.thread.clone(), limits, counters));

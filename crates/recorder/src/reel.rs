@@ -36,7 +36,8 @@ pub(crate) struct Waiting {
     pub(crate) frames: u64,
     /// Frames that found no room since the last time.
     pub(crate) lost: u64,
-    first: Option<Instant>,
+    /// When the first frame came, since the beginning.
+    pub(crate) first: Option<Instant>,
 }
 
 impl Reel {

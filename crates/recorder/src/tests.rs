@@ -74,7 +74,7 @@ fn recording(place: Place) -> Recording {
         red: None,
         encrypted: false,
     };
-    Recording { place, subject }
+    Recording { mjr: Some(place), film: None, subject }
 }
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
@@ -215,4 +215,116 @@ fn what_waits_is_counted_while_it_is_written() {
 
 fn frames_of(bytes: &[u8]) -> usize {
     Reader::new(bytes).unwrap().count()
+}
+
+const CLUSTER: [u8; 4] = [0x1f, 0x43, 0xb6, 0x75];
+
+/// A medium of the handle `n`, in a film and perhaps a file of its own.
+fn filmed(desk: &Desk, kind: MediaKind, mjr: Option<&str>) -> Recording {
+    let codec = if kind == MediaKind::Video { "vp8" } else { "opus" }.to_owned();
+    let plain = recording(desk.place("film"));
+    let subject = Subject { kind, codec, ..plain.subject };
+    Recording { mjr: mjr.map(|name| desk.place(name)), film: Some(desk.place("film")), subject }
+}
+
+/// One second of sound and pictures, from number `from` on.
+fn play(sound: &Arc<dyn Tape>, picture: &Arc<dyn Tape>, from: u16, began: Instant) {
+    let rtp = |pt: u8, n: u16, timestamp: u32, payload: &[u8]| {
+        let mut packet = vec![0x80, pt];
+        packet.extend(n.to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend([0, 0, 0, 1]);
+        packet.extend(payload);
+        packet
+    };
+    for n in from..from + 50 {
+        let now = began + Duration::from_millis(u64::from(n) * 20);
+        sound.packet(now, Tapped::Rtp(&rtp(111, n, u32::from(n) * 960, &[0x78, 1])));
+        let key = [0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 7];
+        let payload: &[u8] = if n % 25 == 0 { &key } else { &[0x10, 0x11, 8] };
+        picture.packet(now, Tapped::Rtp(&rtp(0x80 | 96, n, u32::from(n) * 1800, payload)));
+    }
+}
+
+#[test]
+fn media_of_one_handle_share_a_film_that_is_there_while_it_is_recorded() {
+    let desk = Desk::new("film");
+    let mut recorder = desk.recorder(Settings { threads: 3, ..Settings::default() });
+    let (audio, video) =
+        (RouteEnd::new(HandleId::from_random(7), "0"), RouteEnd::new(HandleId::from_random(7), "1"));
+    let sound = recorder.begin(audio.clone(), filmed(&desk, MediaKind::Audio, None)).unwrap();
+    let picture = recorder.begin(video.clone(), filmed(&desk, MediaKind::Video, Some("own"))).unwrap();
+    let began = Instant::now();
+    for second in 0..4 {
+        play(&sound, &picture, second * 50, began);
+        thread::sleep(Duration::from_millis(1000));
+    }
+    let there = desk.read("film.webm");
+    assert!(there.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]), "it can be played now");
+    let clusters = |bytes: &[u8]| bytes.windows(4).filter(|w| *w == CLUSTER).count();
+    assert!(clusters(&there) >= 2, "{}", clusters(&there));
+    recorder.end(&audio);
+    recorder.end(&video);
+    let blocks = || {
+        let bytes = desk.read("film.webm");
+        let begin = bytes.windows(4).position(|w| w == CLUSTER).unwrap();
+        bytes[begin..].windows(7).filter(|w| *w == [0xa3, 1, 0, 0, 0, 0, 0]).count()
+    };
+    until("all that was played", || blocks() == 400);
+    assert_eq!(desk.files(), ["film.webm", "own.mjr"]);
+    assert!(desk.told().contains(&r#"Playable { file: "film.webm" }"#.to_owned()), "{:?}", desk.told());
+    assert_eq!(frames(&desk.read("own.mjr")).len(), 200);
+    // Another one does not write over it.
+    let sound = recorder.begin(audio.clone(), filmed(&desk, MediaKind::Audio, None)).unwrap();
+    let picture = recorder.begin(video, filmed(&desk, MediaKind::Video, None)).unwrap();
+    play(&sound, &picture, 0, Instant::now());
+    recorder.finish(Duration::from_secs(5));
+    assert_eq!(desk.files(), ["film-1.webm", "film.webm", "own.mjr"]);
+}
+
+#[test]
+fn a_film_that_cannot_be_made_is_told_and_takes_nothing_from_other_files() {
+    let desk = Desk::new("no-film");
+    std::fs::write(desk.folder.join("sub"), b"no folder").unwrap();
+    let mut recorder = desk.recorder(Settings::default());
+    let handle = HandleId::from_random(7);
+    let place = desk.place("sub/film");
+    let begin = |recorder: &mut Recorder, mid: &str, kind, mjr| {
+        let recording = Recording { film: Some(place.clone()), ..filmed(&desk, kind, mjr) };
+        recorder.begin(RouteEnd::new(handle, mid), recording).unwrap()
+    };
+    let sound = begin(&mut recorder, "0", MediaKind::Audio, Some("sound"));
+    let picture = begin(&mut recorder, "1", MediaKind::Video, None);
+    play(&sound, &picture, 0, Instant::now());
+    recorder.finish(Duration::from_secs(5));
+    assert_eq!(desk.files(), ["sound.mjr", "sub"]);
+    assert_eq!(frames(&desk.read("sound.mjr")).len(), 50);
+    let failures = desk.told().iter().filter(|t| t.contains("Failed") && t.contains("film.webm")).count();
+    assert_eq!(failures, 1, "{:?}", desk.told());
+}
+
+#[test]
+fn a_film_that_lost_frames_is_told_to_go_on() {
+    let desk = Desk::new("film-lost");
+    let mut recorder = desk.recorder(Settings { waiting: 2_000, ..Settings::default() });
+    let handle = HandleId::from_random(7);
+    let begin = |recorder: &mut Recorder, mid: &str, kind| {
+        recorder.begin(RouteEnd::new(handle, mid), filmed(&desk, kind, None)).unwrap()
+    };
+    let sound = begin(&mut recorder, "0", MediaKind::Audio);
+    let picture = begin(&mut recorder, "1", MediaKind::Video);
+    let began = Instant::now();
+    // More at once than may wait, until some was taken in between.
+    for second in 0..40 {
+        play(&sound, &picture, second * 50, began);
+    }
+    until("it is told", || desk.told().iter().any(|t| t.starts_with("Failed")));
+    let mut n = 2000;
+    until("it goes on", || {
+        n += 50;
+        play(&sound, &picture, n, began);
+        thread::sleep(Duration::from_millis(300));
+        desk.told().contains(&"Resumed".to_owned())
+    });
+    recorder.finish(Duration::from_secs(5));
 }

@@ -1,10 +1,11 @@
 //! A thread that writes tapes to files.
 
 use crate::file::RecordingFile;
-use crate::reel::Reel;
+use crate::film::{Desk, Film};
+use crate::reel::{Reel, Waiting};
 use crate::{Counters, Settings, Tell};
 use portunus_mjr::MAGIC;
-use portunus_plugin::recording::RecordingNews;
+use portunus_plugin::recording::{Place, RecordingNews};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ const ROUND: Duration = Duration::from_millis(250);
 const AGAIN: Duration = Duration::from_secs(2);
 /// Room that a buffer keeps for the next time.
 const SPARE: usize = 128 << 10;
+const ENDING: &str = "mjr";
 
 pub(crate) struct Writer {
     reels: Receiver<Arc<Reel>>,
@@ -25,6 +27,9 @@ pub(crate) struct Writer {
     counters: Arc<Counters>,
     tell: Arc<Tell>,
     tapes: Vec<Open>,
+    films: Vec<Film>,
+    /// Numbers of tapes so far.
+    numbers: u64,
     /// Nobody can begin a recording any more.
     closing: bool,
 }
@@ -32,6 +37,7 @@ pub(crate) struct Writer {
 /// A tape and its file.
 struct Open {
     reel: Arc<Reel>,
+    number: u64,
     file: Option<RecordingFile>,
     /// Written when the first frame is.
     header: Option<Vec<u8>>,
@@ -54,7 +60,16 @@ impl Writer {
         counters: Arc<Counters>,
         tell: Arc<Tell>,
     ) -> Self {
-        Self { reels, settings, counters, tell, tapes: Vec::new(), closing: false }
+        Self {
+            reels,
+            settings,
+            counters,
+            tell,
+            tapes: Vec::new(),
+            films: Vec::new(),
+            numbers: 0,
+            closing: false,
+        }
     }
 
     /// Until the other end of the channel is gone and all tapes have ended.
@@ -64,6 +79,9 @@ impl Writer {
             let mut tapes = std::mem::take(&mut self.tapes);
             tapes.retain_mut(|tape| self.serve(tape));
             self.tapes = tapes;
+            let now = Instant::now();
+            let desk = Desk { settings: &self.settings, counters: &self.counters, tell: &*self.tell };
+            self.films.retain_mut(|film| film.serve(&desk, now));
             if self.closing && self.tapes.is_empty() {
                 return;
             }
@@ -84,12 +102,11 @@ impl Writer {
         }
     }
 
-    fn open(&self, reel: Arc<Reel>) -> Open {
-        let place = &reel.recording.place;
-        let made = RecordingFile::create(place, self.settings.temporary.as_deref())
-            .and_then(|mut file| file.append(MAGIC).map(|()| file));
+    fn open(&mut self, reel: Arc<Reel>) -> Open {
+        self.numbers += 1;
         let mut tape = Open {
             reel: reel.clone(),
+            number: self.numbers,
             file: None,
             header: None,
             headed: false,
@@ -101,6 +118,15 @@ impl Writer {
             synced: Instant::now(),
             dirty: false,
         };
+        let in_film = self.add_to_film(&mut tape);
+        let Some(place) = &reel.recording.mjr else {
+            if !in_film {
+                reel.end();
+            }
+            return tape;
+        };
+        let made = RecordingFile::create(place, ENDING, self.settings.temporary.as_deref())
+            .and_then(|mut file| file.append(MAGIC).map(|()| file));
         match made {
             Ok(file) => {
                 tracing::info!(handle = %reel.source.handle, file = file.name(), "recording");
@@ -109,20 +135,40 @@ impl Writer {
             }
             Err(error) => {
                 self.on_failure(&mut tape, &error);
-                // There will never be a file: nothing more is taken.
-                reel.end();
+                // There will never be a file: nothing more is taken for it.
+                if !in_film {
+                    reel.end();
+                }
             }
         }
         tape
     }
 
+    /// Makes a medium part of its film, if it is to be in one.
+    fn add_to_film(&mut self, tape: &mut Open) -> bool {
+        let reel = tape.reel.clone();
+        let Some(place) = &reel.recording.film else { return false };
+        let known = self.films.iter().position(|film| film.is(&reel.source, place));
+        let at = known.unwrap_or_else(|| {
+            self.films.push(Film::new(reel.source.clone(), place.clone(), Instant::now()));
+            self.films.len() - 1
+        });
+        let subject = &reel.recording.subject;
+        let added = self.films.get_mut(at).is_some_and(|film| film.add(tape.number, subject));
+        if !added {
+            let why = format!("{} cannot be in a file that plays", subject.codec);
+            self.on_failure(tape, &io::Error::other(why));
+        }
+        added
+    }
+
     /// Writes what waits on a tape. False: it has ended, and its file is closed.
-    fn serve(&self, tape: &mut Open) -> bool {
+    fn serve(&mut self, tape: &mut Open) -> bool {
         // Asked first, so that nothing can come behind what is taken.
         let ended = tape.reel.has_ended();
-        let waiting = tape.reel.take(std::mem::take(&mut tape.spare));
-        if waiting.header.is_some() {
-            tape.header = waiting.header;
+        let mut waiting = tape.reel.take(std::mem::take(&mut tape.spare));
+        if let Some(header) = waiting.header.take() {
+            tape.header = Some(header);
         }
         self.lose(tape, waiting.lost);
         let now = Instant::now();
@@ -130,7 +176,10 @@ impl Writer {
             self.on_failure(tape, &io::Error::other("the disk does not keep up"));
         }
         if !waiting.bytes.is_empty() {
-            self.write(tape, &waiting.bytes, waiting.frames, waiting.lost > 0, now);
+            self.show(tape, &waiting);
+            if tape.reel.recording.mjr.is_some() {
+                self.write(tape, &waiting.bytes, waiting.frames, waiting.lost > 0, now);
+            }
         }
         tape.spare = waiting.bytes;
         tape.spare.clear();
@@ -140,6 +189,21 @@ impl Writer {
             self.close(tape);
         }
         !ended
+    }
+
+    /// Shows a film what is for it.
+    fn show(&mut self, tape: &mut Open, waiting: &Waiting) {
+        let Some(place) = &tape.reel.recording.film else { return };
+        let film = self.films.iter_mut().find(|film| film.is(&tape.reel.source, place));
+        let (Some(film), Some(first)) = (film, waiting.first) else { return };
+        film.frames(tape.number, first, &waiting.bytes);
+        if tape.reel.recording.mjr.is_none() {
+            tape.frames += waiting.frames;
+            self.counters.frames.fetch_add(waiting.frames, Ordering::Relaxed);
+            if waiting.lost == 0 && std::mem::take(&mut tape.failing) {
+                (self.tell)(tape.reel.source.clone(), RecordingNews::Resumed);
+            }
+        }
     }
 
     fn write(&self, tape: &mut Open, bytes: &[u8], frames: u64, losing: bool, now: Instant) {
@@ -182,7 +246,9 @@ impl Writer {
     fn on_failure(&self, tape: &mut Open, error: &io::Error) {
         if !std::mem::replace(&mut tape.failing, true) {
             self.counters.failed.fetch_add(1, Ordering::Relaxed);
-            let file = tape.reel.recording.place.path();
+            let recording = &tape.reel.recording;
+            let file =
+                recording.mjr.as_ref().or(recording.film.as_ref()).map(Place::path).unwrap_or_default();
             let handle = tape.reel.source.handle;
             tracing::error!(%handle, file = %file.display(), %error, "a recording cannot be written");
             (self.tell)(tape.reel.source.clone(), RecordingNews::Failed { why: error.to_string() });
@@ -202,8 +268,13 @@ impl Writer {
         }
     }
 
-    fn close(&self, tape: &mut Open) {
+    fn close(&mut self, tape: &mut Open) {
         self.counters.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(place) = &tape.reel.recording.film
+            && let Some(film) = self.films.iter_mut().find(|film| film.is(&tape.reel.source, place))
+        {
+            film.end(tape.number);
+        }
         let Some(file) = tape.file.take() else { return };
         let name = file.name().to_owned();
         if let Err(error) = file.close() {

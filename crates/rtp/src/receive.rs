@@ -13,8 +13,13 @@ use crate::window::BitWindow;
 pub const MAX_MISORDER: u16 = 3000;
 /// Missing packets remembered per source; a gap beyond it asks for a keyframe.
 pub const MAX_MISSING: usize = 256;
-/// After the packet was noticed missing: first and second NACK (as Janus does).
-pub const NACK_AFTER_US: [u64; 2] = [12_000, 155_000];
+/// After the packet was noticed missing: the first NACK. It may only be late.
+pub const NACK_AFTER_US: u64 = 12_000;
+/// Between two NACKs for a packet: at least so much longer each time, and long enough for an answer. NACKs and answers are
+/// lost, too: with two tries, 5 % loss each way leaves a hole for ever in one of a hundred cases, several a minute.
+pub const NACK_STEP_US: u64 = 40_000;
+/// The round trip until one is known.
+pub const NACK_ROUND_TRIP_US: u64 = 100_000;
 /// A packet missing for longer is given up.
 pub const NACK_GIVE_UP_US: u64 = 1_000_000;
 
@@ -77,6 +82,7 @@ pub struct ReceiverStats {
     base: u64,
     highest: u64,
     received: u64,
+    repaired: u64,
     bytes: u64,
     duplicates: u64,
     seen: BitWindow,
@@ -111,6 +117,7 @@ impl ReceiverStats {
             base: 0,
             highest: 0,
             received: 0,
+            repaired: 0,
             bytes: 0,
             duplicates: 0,
             seen: BitWindow::new(),
@@ -126,6 +133,31 @@ impl ReceiverStats {
     /// Counts a packet; false for a duplicate or one far too old. `len` is the payload's length.
     #[inline]
     pub fn on_packet(&mut self, sequence: u64, timestamp: u32, len: usize, now_us: u64) -> bool {
+        if !self.is_new(sequence, len, now_us) {
+            return false;
+        }
+        if sequence >= self.highest {
+            self.highest = sequence;
+            self.on_transit(timestamp, now_us);
+        }
+        true
+    }
+
+    /// Counts a packet that came as a retransmission in a stream of its own (RFC 4588); false for one that is here
+    /// already or is far too old. It was lost all the same: reports tell the sender what the path does, and a repair
+    /// that hid it would keep its rate too high.
+    pub fn on_repair(&mut self, sequence: u64, len: usize, now_us: u64) -> bool {
+        if !self.is_new(sequence, len, now_us) {
+            return false;
+        }
+        self.repaired += 1;
+        self.highest = self.highest.max(sequence);
+        true
+    }
+
+    /// Counts a packet, unless it is a duplicate or far too old.
+    #[inline]
+    fn is_new(&mut self, sequence: u64, len: usize, now_us: u64) -> bool {
         if self.last_packet_us.is_none() {
             self.base = sequence;
             self.highest = sequence;
@@ -139,10 +171,6 @@ impl ReceiverStats {
         self.received += 1;
         self.bytes += crate::num::wide(len);
         self.last_packet_us = Some(now_us);
-        if sequence >= self.highest {
-            self.highest = sequence;
-            self.on_transit(timestamp, now_us);
-        }
         true
     }
 
@@ -191,7 +219,7 @@ impl ReceiverStats {
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot { expected: self.expected(), received: self.received }
+        Snapshot { expected: self.expected(), received: self.in_time() }
     }
 
     fn expected(&self) -> u64 {
@@ -204,13 +232,24 @@ impl ReceiverStats {
         low32(self.jitter16 >> 4)
     }
 
-    /// Packets lost so far; never negative because duplicates do not count.
+    /// Packets lost so far, those that a repair brought among them; never negative because duplicates do not count.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.expected().saturating_sub(self.received)
+        self.expected().saturating_sub(self.in_time())
     }
 
-    /// Packets received, duplicates excluded.
+    /// Packets that came by themselves.
+    fn in_time(&self) -> u64 {
+        self.received.saturating_sub(self.repaired)
+    }
+
+    /// Packets that came as retransmissions.
+    #[must_use]
+    pub fn repaired(&self) -> u64 {
+        self.repaired
+    }
+
+    /// Packets received, repaired ones among them, duplicates excluded.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received
@@ -253,6 +292,9 @@ pub enum Gap {
 pub struct NackGenerator {
     highest: Option<u64>,
     missing: Vec<Missing>,
+    /// The newest packet that begins a keyframe.
+    keyframe: Option<u64>,
+    given_up: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -260,6 +302,14 @@ struct Missing {
     sequence: u64,
     since_us: u64,
     asked: u8,
+    /// When to ask next.
+    ask_us: u64,
+}
+
+impl Missing {
+    fn gives_up_us(&self) -> u64 {
+        self.since_us + NACK_GIVE_UP_US
+    }
 }
 
 impl NackGenerator {
@@ -300,35 +350,50 @@ impl NackGenerator {
             self.missing.clear();
             return Gap::TooLarge;
         }
-        self.missing.extend((from..to).map(|sequence| Missing { sequence, since_us: now_us, asked: 0 }));
+        let (since_us, ask_us) = (now_us, now_us + NACK_AFTER_US);
+        self.missing.extend((from..to).map(|sequence| Missing { sequence, since_us, asked: 0, ask_us }));
         Gap::Missing(low16(count))
     }
 
     /// Sequence numbers to ask for now, in ascending order of extended number, into `out`; returns how many. What
-    /// does not fit is asked for at the next call.
-    pub fn poll_nacks(&mut self, now_us: u64, out: &mut [u16]) -> usize {
-        self.missing.retain(|m| now_us.saturating_sub(m.since_us) < NACK_GIVE_UP_US);
+    /// does not fit is asked for at the next call. `round_trip_us` is 0 while it is not known.
+    pub fn poll_nacks(&mut self, now_us: u64, round_trip_us: u64, out: &mut [u16]) -> usize {
+        self.give_up(now_us);
+        let known = if round_trip_us == 0 { NACK_ROUND_TRIP_US } else { round_trip_us };
+        // A sender does not send a packet twice within what it believes is the round trip.
+        let answered = known.saturating_add(known / 4);
         let mut count = 0;
         for missing in &mut self.missing {
-            let due = NACK_AFTER_US.get(usize::from(missing.asked));
-            if due.is_none_or(|after| now_us < missing.since_us + after) {
+            if now_us < missing.ask_us {
                 continue;
             }
             let Some(place) = out.get_mut(count) else { break };
             *place = low16(missing.sequence);
-            missing.asked += 1;
+            missing.asked = missing.asked.saturating_add(1);
+            missing.ask_us = now_us.saturating_add(answered.max(u64::from(missing.asked) * NACK_STEP_US));
             count += 1;
         }
         count
     }
 
-    /// When [`NackGenerator::poll_nacks`] has something to say next.
+    fn give_up(&mut self, now_us: u64) {
+        let (keyframe, given_up) = (self.keyframe, &mut self.given_up);
+        self.missing.retain(|m| {
+            let waits = now_us < m.gives_up_us();
+            *given_up |= !waits && keyframe.is_none_or(|keyframe| m.sequence >= keyframe);
+            waits
+        });
+    }
+
+    /// Whether a packet was given up since the last call that no keyframe has made needless.
+    pub fn take_given_up(&mut self) -> bool {
+        std::mem::take(&mut self.given_up)
+    }
+
+    /// When [`NackGenerator::poll_nacks`] has something to do next.
     #[must_use]
     pub fn next_us(&self) -> Option<u64> {
-        self.missing
-            .iter()
-            .filter_map(|m| NACK_AFTER_US.get(usize::from(m.asked)).map(|after| m.since_us + after))
-            .min()
+        self.missing.iter().map(|m| m.ask_us.min(m.gives_up_us())).min()
     }
 
     /// Whether a packet is being waited for.
@@ -349,9 +414,11 @@ impl NackGenerator {
         self.missing.is_empty()
     }
 
-    /// A keyframe starts at `sequence`: older packets are no longer needed.
+    /// A keyframe begins at `sequence`. What is missing from before it is still asked for (receivers show those
+    /// frames, too), but nothing hangs on it any more.
+    #[inline]
     pub fn on_keyframe(&mut self, sequence: u64) {
-        self.missing.retain(|m| m.sequence >= sequence);
+        self.keyframe = self.keyframe.max(Some(sequence));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::write::{Rewrite, SourcePacket, Stamp};
 pub const STORE_PACKETS: (usize, usize) = (256, 1024);
 /// Fewest and most packets a [`RetransmitIndex`] remembers.
 pub const INDEX_PACKETS: (usize, usize) = (128, 1024);
-/// Shortest time between two transmissions of a packet.
+/// Shortest time between two transmissions of a packet; it doubles each time, and is never less than the round trip.
 pub const RESEND_FLOOR_US: u64 = 40_000;
 /// Longest time between two transmissions of a packet that still applies after doubling.
 pub const RESEND_CEILING_US: u64 = 1_000_000;
@@ -308,8 +308,10 @@ impl RetransmitIndex {
             return Err(Refusal::TooOld);
         }
         if entry.resends > 0 {
-            let doubled = rtt_us.max(RESEND_FLOOR_US) << (entry.resends - 1).min(8);
-            let wait = doubled.min(RESEND_CEILING_US);
+            // An answer that was lost must be given again within the time that the receiver asks: the round trip
+            // alone is no reason to wait longer each time.
+            let doubled = RESEND_FLOOR_US << (entry.resends - 1).min(8);
+            let wait = doubled.max(rtt_us).min(RESEND_CEILING_US);
             if u64::from(now_ms.wrapping_sub(entry.resent_ms)) * 1000 < wait {
                 return Err(Refusal::TooSoon);
             }

@@ -8,7 +8,7 @@ use crate::Random;
 use crate::media::{Engine, Later, Manners, Outcome};
 use portunus_core::{Client, Core, Input, Output, Settings};
 use portunus_plugin::media::MediaCommand;
-use portunus_plugin::{HandleId, MediaEvent, Plugin, SessionId, Ticket, Value};
+use portunus_plugin::{Finished, HandleId, MediaEvent, Plugin, SessionId, Ticket, Value};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -310,7 +310,7 @@ impl World {
             Output::Task { plugin, ticket, .. } => {
                 let delay = self.random.millis(0, 400);
                 let outcome = match self.random.percent(80) {
-                    true => Ok(()),
+                    true => Ok(Finished::Stored),
                     false => Err("the disk is full".to_owned()),
                 };
                 self.at(self.now + delay, Happening::Done(plugin, ticket, outcome));
@@ -333,6 +333,7 @@ impl World {
             | Output::SessionClosed { .. }
             | Output::SessionClaimed { .. }
             | Output::PollVerdict { .. }
+            | Output::EntryVerdict { .. }
             | Output::Notify(_) => {}
         }
     }

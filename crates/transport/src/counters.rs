@@ -71,6 +71,12 @@ pub struct Counters {
     pub overloaded: Counter,
     /// HTTP requests the core did not answer in time.
     pub unanswered: Counter,
+    /// Clients that were told their ICE servers.
+    pub ice_servers: Counter,
+    /// Those that were not, since they had neither secret nor token.
+    pub ice_servers_refused: Counter,
+    /// Those that were not, since it was not known.
+    pub ice_servers_failed: Counter,
     /// Long polls waiting now.
     pub polls: Counter,
     /// Events given to the transport.

@@ -1,5 +1,5 @@
 //! The ways in for signalling: HTTP long poll, WebSockets, both plain and over TLS, and Unix sockets of packets, with CORS, access lists, limits
-//! and the demo pages.
+//! the demo pages and recordings.
 //!
 //! Invariants:
 //! - Nothing here knows what a session *is*: JSON goes in as [`Inbound`], events come back through [`Mailboxes`].
@@ -41,8 +41,9 @@ pub use mailbox::Mailboxes;
 pub use monitor::{Monitor, watch};
 pub use observer::Observer;
 pub use queries::Queries;
-pub use seam::{Client, Inbound, PollVerdict, Reply, Side};
+pub use seam::{Client, IceAnswer, IceServers, Inbound, PollVerdict, Reply, Side};
 pub use settings::{
-    CertificateFiles, Cors, Demo, HttpSettings, Limits, PacketSettings, Password, PingPong, Settings, Times,
-    WebSocketSettings,
+    CertificateFiles, Cors, Demo, HttpSettings, Limits, PacketSettings, Password, PingPong, Recordings,
+    Settings, Times, WebSocketSettings,
 };
+pub use tls::why_unreadable;

@@ -3,7 +3,7 @@
 use crate::acl::Acl;
 use crate::connection::{Admission, Allowance, Line, Pulse, Stream, Ticket, watched};
 use crate::counters::Counter;
-use crate::http::{Demos, HttpApi};
+use crate::http::{Demos, HttpApi, Recordings};
 use crate::packets;
 use crate::tls::{self, CertificateSlot};
 use crate::unix::{self, SocketFile};
@@ -201,8 +201,12 @@ pub async fn start(
     let mut opening = Opening { running, shared, alive };
     for (side, http) in [(Side::Janus, &settings.http), (Side::Admin, &settings.admin_http)] {
         let Some(http) = http else { continue };
-        let demos = if side == Side::Janus { Demos::new(&settings.demos) } else { None };
-        let api = Api::Http(HttpApi::new(side, http, demos, opening.shared.clone()));
+        let pages = match side {
+            Side::Janus => (Demos::new(&settings.demos), settings.recordings.as_ref().map(Recordings::new)),
+            Side::Admin => (None, None),
+        };
+        let ice_servers = settings.ice_servers.clone().filter(|_| side == Side::Janus);
+        let api = Api::Http(HttpApi::new(side, http, pages, ice_servers, opening.shared.clone()));
         let acl = Acl::new(&http.acl, http.acl_forwarded);
         let front = opening.front(api, acl, http.connections, http.connections_per_address);
         let place = Place { side, protocol: Protocol::Http };

@@ -3,7 +3,9 @@
 use crate::connection::Pulse;
 use crate::mailbox::Outgoing;
 use portunus_api::{SessionId, Value};
+use std::fmt::Debug;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -69,12 +71,33 @@ pub enum Inbound {
         /// May it wait?
         reply: oneshot::Sender<PollVerdict>,
     },
+    /// Somebody wants what is no request of the API, and is to be let in like one.
+    Entry {
+        /// The `apisecret` that it came with.
+        secret: Option<String>,
+        /// The `token` that it came with.
+        token: Option<String>,
+        /// Whether either is right, or none is wanted.
+        reply: oneshot::Sender<bool>,
+    },
     /// A connection-oriented client has gone. Sent once, after the last of its requests.
     Gone {
         /// Which one.
         client: Client,
     },
 }
+
+/// Who knows the ICE servers that clients are to use.
+pub trait IceServers: Debug + Send + Sync {
+    /// Whether there is anything to hand out. Without, its path is like any other that leads nowhere.
+    fn is_on(&self) -> bool;
+
+    /// The answer to a client now, or why there is none, in words for the client.
+    fn hand_out(&self) -> IceAnswer<'_>;
+}
+
+/// The wait for it.
+pub type IceAnswer<'a> = Pin<Box<dyn Future<Output = Result<Value, &'static str>> + Send + 'a>>;
 
 /// Whether a long poll may wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

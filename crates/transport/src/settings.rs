@@ -1,9 +1,10 @@
 //! Everything that can be set, as plain data with Janus' defaults.
 
-use crate::{Observer, Spelling};
+use crate::{IceServers, Observer, Spelling};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// All listeners of a process.
@@ -23,6 +24,10 @@ pub struct Settings {
     pub admin_packets: Option<PacketSettings>,
     /// What is served below `/demos/` on the HTTP listeners of the Janus API; nothing when empty.
     pub demos: Vec<Demo>,
+    /// What is served below `/recordings/` there; nothing when absent.
+    pub recordings: Option<Recordings>,
+    /// What is handed out at `BASE/ice-servers` on the HTTP listeners of the Janus API; nothing when absent.
+    pub ice_servers: Option<Arc<dyn IceServers>>,
     /// Who is told of requests and connections.
     pub observer: Observer,
     /// Sizes and counts.
@@ -144,6 +149,19 @@ pub struct Cors {
     pub enforce: bool,
 }
 
+/// Folders of recordings.
+#[derive(Clone, Debug)]
+pub struct Recordings {
+    /// The folders: what is below them is listed, and served to whoever may see it.
+    pub roots: Vec<PathBuf>,
+    /// Folders below them that are not.
+    pub barred: Vec<PathBuf>,
+    /// What is put behind the name of a recording while it is written (`recordings_tmp_ext`).
+    pub temporary: Option<String>,
+    /// Asked of everybody. Without one, recordings are for clients of this machine only.
+    pub password: Option<Password>,
+}
+
 /// PEM files of a TLS listener.
 #[derive(Clone, Debug)]
 pub struct CertificateFiles {
@@ -155,7 +173,7 @@ pub struct CertificateFiles {
     pub password: Option<Password>,
 }
 
-/// The password of a key; its debug output does not tell it.
+/// A password; its debug output does not tell it.
 #[derive(Clone)]
 pub struct Password(String);
 

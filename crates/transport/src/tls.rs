@@ -104,7 +104,28 @@ fn decrypt(text: &str, files: &CertificateFiles) -> Result<PrivateKeyDer<'static
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|e| unusable(path, e))
+    std::fs::read(path).map_err(|e| unusable(path, why_unreadable(path, &e)))
+}
+
+/// Why a file cannot be read, in words that help: for a lack of permission who we are and whose file it is.
+pub fn why_unreadable(path: &Path, error: &std::io::Error) -> String {
+    use std::os::unix::fs::MetadataExt;
+    if error.kind() != std::io::ErrorKind::PermissionDenied {
+        return error.to_string();
+    }
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let us = format!("we run as user {uid}, group {gid}");
+    match std::fs::metadata(path) {
+        Ok(file) => {
+            let mode = file.mode() & 0o7777;
+            format!(
+                "{error}: {us}, and the file is that of user {}, group {}, mode {mode:04o}",
+                file.uid(),
+                file.gid()
+            )
+        }
+        Err(_) => format!("{error}: {us}, and may not look into its folder"),
+    }
 }
 
 fn unusable(path: &Path, reason: impl ToString) -> Error {

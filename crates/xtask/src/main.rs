@@ -1,12 +1,15 @@
-//! Checks of the house that no compiler makes: `cargo xtask tidy`.
+//! Work for the project that no compiler does.
 //!
-//! Prints every breach as `file:line: what is wrong` and ends with 1 if there is one.
+//! - `cargo xtask tidy`: checks of the house. Prints every breach as `file:line: what is wrong` and ends with 1 if there is
+//!   one.
+//! - `cargo xtask bill`: what an image is made of, and the licences of its parts; see `bill`.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
+mod bill;
 mod tidy;
 
 fn main() -> ExitCode {
@@ -21,7 +24,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    ensure!(arguments == ["tidy"], "usage: cargo xtask tidy");
+    match arguments.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
+        Some(("tidy", [])) => tidy_up(),
+        Some(("bill", rest)) => bill::run(rest).map(|()| ExitCode::SUCCESS),
+        _ => bail!("usage: cargo xtask tidy | bill ..."),
+    }
+}
+
+fn tidy_up() -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)

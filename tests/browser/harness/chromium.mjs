@@ -11,7 +11,6 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 const FLAGS = [
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
-  '--allow-loopback-in-peer-connection',
   '--autoplay-policy=no-user-gesture-required',
   '--disable-background-timer-throttling',
   '--disable-backgrounding-occluded-windows',
@@ -31,13 +30,18 @@ export function chromiumBinary() {
   throw new Error(`no Chromium found (${names.join(', ')}): apt-get install chromium`);
 }
 
-export function theBrowser() {
-  running ??= chromium.launch({
-    executablePath: chromiumBinary(),
-    args: FLAGS,
+/** A browser of its own; `executablePath` may be a wrapper, `more` are further flags, `loopback` lets it use 127.0.0.1 for media. */
+export function launchChromium({ executablePath = chromiumBinary(), more = [], loopback = true } = {}) {
+  return chromium.launch({
+    executablePath,
+    args: [...FLAGS, ...(loopback ? ['--allow-loopback-in-peer-connection'] : []), ...more],
     chromiumSandbox: process.getuid?.() !== 0,
     timeout: 30_000,
   });
+}
+
+export function theBrowser() {
+  running ??= launchChromium();
   return running;
 }
 

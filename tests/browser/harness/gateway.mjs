@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 import { mergeSettings, writeJcfg } from './jcfg.mjs';
 import { freeTcpPort } from './ports.mjs';
+import { Program } from './program.mjs';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const ORACLE = process.env.GATEWAY === 'janus';
@@ -20,23 +21,13 @@ export const ORACLE = process.env.GATEWAY === 'janus';
 export const ADDRESS = ORACLE ? (process.env.GATEWAY_ADDRESS ?? '127.0.0.1') : '127.0.0.1';
 
 const READY_WITHIN_MS = 15_000;
-const STOP_WITHIN_MS = 5_000;
-const LOG_LIMIT = 4_000_000;
 
 /** A running gateway: `http` and `ws` are the addresses of its Janus API, `admin` those of its Admin API. */
-export class Gateway {
-  constructor({ child, folder, oracle, http, ws, origin, admin }) {
-    Object.assign(this, { child, folder, oracle, http, ws, origin, admin, log: '', exited: null });
-    const keep = (bytes) => { this.log = (this.log + bytes).slice(-LOG_LIMIT); };
-    child.stdout.on('data', keep);
-    child.stderr.on('data', keep);
-    this.exit = new Promise((resolve) => {
-      child.once('error', (error) => resolve((this.exited = `cannot start: ${error.message}`)));
-      child.once('exit', (code, signal) => resolve((this.exited = signal ?? code)));
-    });
+export class Gateway extends Program {
+  constructor({ child, ...about }) {
+    super(child);
+    Object.assign(this, about);
   }
-
-  get pid() { return this.child.pid; }
 
   async ready() {
     const until = Date.now() + READY_WITHIN_MS;
@@ -53,12 +44,7 @@ export class Gateway {
   }
 
   async stop() {
-    if (this.exited === null) {
-      this.child.kill('SIGINT');
-      const late = setTimeout(() => this.child.kill('SIGKILL'), STOP_WITHIN_MS);
-      await this.exit;
-      clearTimeout(late);
-    }
+    await super.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

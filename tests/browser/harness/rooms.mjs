@@ -37,7 +37,8 @@ export function withRooms(settings = {}, options = {}) {
   return suite;
 }
 
-function withSteps(tab) {
+/** A tab with `room.html`, with the steps of these tests. */
+export function withSteps(tab) {
   /** A step of `window.room` by name. */
   tab.do = (step, ...args) => tab.run(([name, given]) => window.room[name](...given), [step, args]);
 

@@ -5,17 +5,27 @@
 
 window.media = (() => {
   const timers = [];
+  const claps = [];
   let sound = null;
+  /** A clapper shows and sounds for so long at the beginning of each second. */
+  const CLAP_MS = 200;
 
-  /** A camera that shows `colour` and a square going round; `busy` random blocks make it hard to compress. */
-  function camera({ width = 640, height = 360, colour = '#808080', fps = 15, busy = 0 }) {
+  /** A camera that shows `colour` and a square going round, or a `clapper`: white when it claps; `busy` random blocks make it hard to compress. */
+  function camera({ width = 640, height = 360, colour = '#808080', fps = 15, busy = 0, clapper = false }) {
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const pen = canvas.getContext('2d');
     let turn = 0;
+    let clapping = false;
     const draw = () => {
       turn += 0.1;
-      pen.fillStyle = colour;
+      const clap = clapper && performance.now() % 1000 < CLAP_MS;
+      pen.fillStyle = clap ? '#ffffff' : colour;
       pen.fillRect(0, 0, width, height);
+      if (clapper) {
+        if (clap !== clapping) claps.forEach((sounds) => sounds(clap));
+        clapping = clap;
+        return;
+      }
       for (let i = 0; i < busy; i += 1) {
         pen.fillStyle = `rgb(${Math.random() * 255} ${Math.random() * 255} ${Math.random() * 255})`;
         pen.fillRect(width * (0.2 + Math.random() * 0.7), height * (0.2 + Math.random() * 0.7), width / 16, height / 16);
@@ -28,12 +38,13 @@ window.media = (() => {
     return canvas.captureStream(fps).getVideoTracks()[0];
   }
 
-  /** A microphone that hears a tone of `hertz`; its track's `loudness(0..1)` changes how loud. */
-  function microphone({ hertz, loudness = 0.5 }) {
+  /** A microphone that hears a tone of `hertz`, with `clapper` only while a camera that is one shows it; its track's `loudness(0..1)` changes how loud. */
+  function microphone({ hertz, loudness = 0.5, clapper = false }) {
     sound ??= new AudioContext();
     const [source, gain, end] = [sound.createOscillator(), sound.createGain(), sound.createMediaStreamDestination()];
     source.frequency.value = hertz;
-    gain.gain.value = loudness;
+    gain.gain.value = clapper ? 0 : loudness;
+    if (clapper) claps.push((on) => gain.gain.setValueAtTime(on ? loudness : 0, sound.currentTime));
     source.connect(gain).connect(end);
     source.start();
     const [track] = end.stream.getAudioTracks();

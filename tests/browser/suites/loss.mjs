@@ -12,6 +12,9 @@ import { CAMERA, MICROPHONE, ORACLE, sleep, withGateway } from '../harness/suite
 const LOSS = 0.05;
 const SEED = 20260801;
 const LOSSY_MS = 20_000;
+// A machine that is busy with other things encodes less: until enough is lost it may take longer.
+const LOSSY_MOST_MS = 60_000;
+const ENOUGH = 20;
 const SETTLE_MS = 2_500;
 // Janus resends a packet at most every 40 ms; on a path this short the browser has given up by then.
 const REPAIRED = ORACLE ? 0.85 : 0.95;
@@ -35,6 +38,7 @@ describe('five per cent loss each way', () => {
       await tab.run(() => window.call.applyAnswer());
       await tab.seesVideo();
       await sleep(LOSSY_MS);
+      for (let ms = LOSSY_MS; ms < LOSSY_MOST_MS && !enough(await tab.stats(), relay); ms += 1000) await sleep(1000);
       relay.up.paused = relay.down.paused = true;
       await sleep(SETTLE_MS);
       const stats = await tab.stats();
@@ -46,6 +50,9 @@ describe('five per cent loss each way', () => {
     });
   }
 });
+
+const enough = (stats, relay) =>
+  relay.up.of(stats.out.video[0].ssrc).lost > ENOUGH && relay.down.of(stats.in.video.ssrc).lost > ENOUGH;
 
 /** Losses of video and their repair, from getStats of the browser and from the relay. */
 function repairs(stats, relay) {
@@ -71,7 +78,7 @@ function repairs(stats, relay) {
 }
 
 function check(seen, rtx) {
-  assert.ok(seen.up.lost > 20 && seen.down.lost > 20, `enough was lost: ${seen.up.lost} up, ${seen.down.lost} down`);
+  assert.ok(seen.up.lost > ENOUGH && seen.down.lost > ENOUGH, `enough was lost: ${seen.up.lost} up, ${seen.down.lost} down`);
   assert.ok(seen.nacksFromGateway > 0 && seen.nacksToGateway > 0, 'both ends asked again');
   const shown = seen.framesDecoded / seen.framesSent;
   assert.ok(shown > SHOWN, `${shown.toFixed(3)} of the frames were shown`);

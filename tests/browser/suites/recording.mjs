@@ -2,16 +2,22 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 
 import { gatewayBinary } from '../harness/gateway.mjs';
+import { withRooms } from '../harness/rooms.mjs';
 import { CAMERA, DATA, MICROPHONE, TEST_MS, sleep, withGateway } from '../harness/suite.mjs';
 
 const SPOKEN_MS = 5_000;
 /** A frame of 20 ms of sound, one of picture, and the way of both. */
 const CLOSE_S = 0.2;
+/** Sound and picture of one moment, as far as a browser captures them together. */
+const IN_SYNC_S = 0.04;
+/** What is not in a file yet that is being written. */
+const LATE_S = 3;
+const SIZE = { width: 320, height: 240 };
 const TOOLS = ['janus-pp-rec', 'ffprobe'].filter((tool) => !installed(tool));
 const CONVERT = TOOLS.length > 0 ? { skip: `not installed: ${TOOLS.join(', ')} (janus-tools, ffmpeg)` } : {};
 
@@ -38,47 +44,6 @@ describe('recording of an echo call', () => {
     assert.ok(Math.abs(at - Date.now()) < 20_000, `the message came at ${at}`);
   });
 
-  for (const videocodec of ['vp8', 'vp9', 'h264']) {
-    it(`plays as long as it was recorded: opus and ${videocodec}`, { timeout: TEST_MS, ...CONVERT }, async (t) => {
-      const tab = await suite.tab();
-      const { answer } = await tab.offer({ tracks: [MICROPHONE, CAMERA], body: { audio: true, video: true, videocodec } });
-      if (!new RegExp(`^a=rtpmap:\\d+ ${videocodec}/`, 'im').test(answer)) return t.skip(`this browser sends no ${videocodec}`);
-      await tab.seen('webrtc', { up: true });
-      await tab.flows({ frames: 15, ms: 30_000 });
-      const before = await tab.stats();
-      await record(tab, `${videocodec}`);
-      await sleep(SPOKEN_MS);
-      await tab.message({ record: false });
-      const after = await tab.stats();
-      const spoken = (after.at - before.at) / 1000;
-      const folder = suite.gateway.folder;
-      await until('the files are closed', () => /recording ended.*video/.test(suite.gateway.log) || sleep(300));
-      const audio = convert(folder, `${videocodec}-audio.mjr`, 'opus');
-      assert.equal(audio.codec_name, 'opus');
-      near(audio.duration, spoken, 'seconds of sound');
-      const own = played(make(folder, [`${videocodec}-audio.mjr`], 'own.opus'));
-      assert.ok(Math.abs(own.duration - audio.duration) < 0.05, `${own.duration} s by our own tool, ${audio.duration} s by Janus'`);
-      const video = convert(folder, `${videocodec}-video.mjr`, videocodec === 'h264' ? 'mp4' : 'webm');
-      assert.equal(video.codec_name, videocodec);
-      assert.deepEqual([video.width, video.height], [640, 480]);
-      near(video.duration, spoken, 'seconds of picture');
-      const sent = after.out.video[0].framesEncoded - before.out.video[0].framesEncoded;
-      assert.ok(Math.abs(video.frames - sent) <= sent * 0.1 + 3, `${video.frames} frames, ${sent} were sent`);
-      if (videocodec !== 'h264') {
-        const both = make(folder, [`${videocodec}-audio.mjr`, `${videocodec}-video.mjr`], 'both.webm');
-        const shown = played(both, 'v');
-        assert.deepEqual([shown.codec_name, shown.width, shown.height], [videocodec, 640, 480]);
-        near(shown.duration, spoken, 'seconds of both');
-        assert.ok(Math.abs(shown.frames - video.frames) <= 2, `${shown.frames} frames by our own tool, ${video.frames} by Janus'`);
-        assert.equal(played(both, 'a').codec_name, 'opus');
-        // All of it can be decoded.
-        execFileSync('ffmpeg', ['-v', 'error', '-xerror', '-i', both, '-f', 'null', '-'], { stdio: 'pipe' });
-      }
-      t.diagnostic(`${spoken.toFixed(2)} s spoken; sound ${audio.duration} s, picture ${video.duration} s, ${video.frames} of ${sent} frames`);
-      return undefined;
-    });
-  }
-
   it('goes nowhere else, and nothing else is done', { timeout: TEST_MS }, async () => {
     const tab = await suite.call();
     for (const filename of ['../outside', '/tmp/outside', 'a/../../outside']) {
@@ -89,6 +54,101 @@ describe('recording of an echo call', () => {
     await tab.flows();
   });
 });
+
+describe('recording of a publisher', () => {
+  const suite = withRooms();
+
+  for (const videocodec of ['vp8', 'vp9', 'h264']) {
+    it(`plays as long as it was recorded, in sync: opus and ${videocodec}`, { timeout: 2 * TEST_MS, ...CONVERT }, async (t) => {
+      const tab = await suite.tab();
+      const room = await suite.room(tab, { videocodec });
+      const tracks = [{ type: 'audio', microphone: { hertz: 1000, clapper: true } }, { type: 'video', camera: { ...SIZE, fps: 30, colour: '#000000', clapper: true } }];
+      const { published } = await tab.do('enter', 'ann', { room, tracks });
+      if (published.message.video_codec !== videocodec) return t.skip(`this browser sends no ${videocodec}`);
+      await tab.do('event', 'ann', 'webrtc', { up: true });
+      await sleep(1_500);
+      const before = await tab.do('stats', 'ann');
+      await tab.do('ask', 'ann', { request: 'configure', record: true, filename: videocodec, rec_format: 'both' });
+      await sleep(SPOKEN_MS);
+      const live = playableSoFar(suite.gateway, videocodec);
+      await tab.do('ask', 'ann', { request: 'configure', record: false });
+      const after = await tab.do('stats', 'ann');
+      const spoken = (after.at - before.at) / 1000;
+      await until('the files are closed', () => new RegExp(`recording to play ended.*${videocodec}`).test(suite.gateway.log));
+      const { folder } = suite.gateway;
+      const [sound, picture] = [`${videocodec}-audio-0.mjr`, `${videocodec}-video-1.mjr`];
+      const ending = videocodec === 'h264' ? 'mp4' : 'webm';
+      const sent = framesSent(after) - framesSent(before);
+      const audio = convert(folder, sound, 'opus');
+      assert.equal(audio.codec_name, 'opus');
+      near(audio.duration, spoken, 'seconds of sound by Janus\' tool');
+      const own = played(make(folder, [sound], 'own.opus'));
+      assert.ok(Math.abs(own.duration - audio.duration) < 0.05, `${own.duration} s by our own tool, ${audio.duration} s by Janus'`);
+      const video = convert(folder, picture, ending);
+      const sizes = [before, after].map(sizeSent);
+      isPicture(video, { videocodec, sizes, spoken, sent }, 'by Janus\' tool');
+      const both = make(folder, [sound, picture], `both.${ending}`);
+      const film = path.join(folder, `${videocodec}.${ending}`);
+      for (const [file, whose] of [[both, 'by our own tool'], [film, 'written while it was recorded']]) {
+        isPicture(played(file, 'v'), { videocodec, sizes, spoken, sent }, whose);
+        assert.equal(played(file, 'a').codec_name, 'opus');
+        // All of it can be decoded.
+        execFileSync('ffmpeg', ['-v', 'error', '-xerror', '-i', file, '-f', 'null', '-'], { stdio: 'pipe' });
+        const apart = offsets(file);
+        assert.ok(apart.length >= 3 && Math.abs(median(apart)) <= IN_SYNC_S, `${whose}: sound and picture are apart: ${apart}`);
+        t.diagnostic(`${whose}: sound behind the picture by ${apart.map((s) => `${Math.round(s * 1000)} ms`).join(', ')}`);
+      }
+      assert.ok(live > SPOKEN_MS / 1000 - LATE_S, `${live} s could be played while ${spoken} s were recorded`);
+      t.diagnostic(`${spoken.toFixed(2)} s spoken, ${live.toFixed(2)} s of it to be played meanwhile; sound ${audio.duration} s, picture ${video.duration} s, ${video.frames} of ${sent} frames`);
+      return undefined;
+    });
+  }
+});
+
+const framesSent = (stats) => stats.out.find((o) => o.kind === 'video').framesEncoded;
+
+/** A browser that has much to do sends smaller pictures for a while. */
+const sizeSent = (stats) => stats.out.filter((o) => o.kind === 'video').map((o) => `${o.frameWidth} x ${o.frameHeight}`)[0];
+
+function isPicture(video, { videocodec, sizes, spoken, sent }, whose) {
+  assert.equal(video.codec_name, videocodec);
+  assert.ok(sizes.includes(`${video.width} x ${video.height}`), `${video.width} x ${video.height} ${whose}, ${sizes} were sent`);
+  near(video.duration, spoken, `seconds of picture ${whose}`);
+  assert.ok(Math.abs(video.frames - sent) <= sent * 0.1 + 3, `${video.frames} frames ${whose}, ${sent} were sent`);
+}
+
+/** Seconds of the file that plays, as it is now: a copy, for it goes on. */
+function playableSoFar(gateway, name) {
+  const file = readdirSync(gateway.folder).find((f) => f.startsWith(`${name}.`) && /\.(webm|mp4)$/.test(f));
+  if (!file) return 0;
+  const copy = path.join(gateway.folder, `so-far-${file}`);
+  copyFileSync(path.join(gateway.folder, file), copy);
+  return played(copy, 'v').until;
+}
+
+/** By how much each tone begins behind its white picture, in seconds. */
+function offsets(file) {
+  const lavfi = `movie=${file},signalstats`;
+  const { frames: pictures } = JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-f', 'lavfi', lavfi, '-show_entries', 'frame=pts_time:frame_tags=lavfi.signalstats.YAVG', '-of', 'json'], { maxBuffer: 1 << 26 }).toString());
+  const bright = pictures.map((f) => [Number(f.pts_time), Number(f.tags['lavfi.signalstats.YAVG']) > 120]);
+  // Sound begins where the file says; what is missing is silence.
+  const pcm = execFileSync('ffmpeg', ['-v', 'error', '-i', file, '-vn', '-af', 'aresample=async=1:first_pts=0', '-ac', '1', '-ar', '48000', '-f', 's16le', '-'], { maxBuffer: 1 << 28 });
+  const loud = [];
+  for (let at = 0; at + 480 <= pcm.length; at += 480) {
+    let most = 0;
+    for (let i = at; i < at + 480; i += 2) most = Math.max(most, Math.abs(pcm.readInt16LE(i)));
+    loud.push([at / 2 / 48_000, most > 3_000]);
+  }
+  const flashes = risings(bright);
+  return risings(loud)
+    .map((tone) => tone - flashes.reduce((best, flash) => (Math.abs(tone - flash) < Math.abs(tone - best) ? flash : best), Infinity))
+    .filter((apart) => Math.abs(apart) < 0.4);
+}
+
+/** When it begins to be so; not what is so from the beginning on. */
+const risings = (list) => list.filter(([, on], i) => on && i > 0 && !list[i - 1][1]).map(([at]) => at);
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 /** Begins a recording; ends when it is accepted. */
 async function record(tab, filename) {
@@ -118,7 +178,7 @@ function played(file, kind = '') {
   const { streams: [stream], format, packets } = JSON.parse(execFileSync('ffprobe', asked, { maxBuffer: 1 << 26 }).toString());
   const times = packets.map((packet) => Number(packet.pts_time));
   assert.ok(times.every((time, i) => i === 0 || time >= times[i - 1]), `${file}: times go backwards`);
-  return { ...stream, duration: Number(format.duration) || times.at(-1) - times[0], frames: Number(stream.nb_read_packets) };
+  return { ...stream, duration: Number(format.duration) || times.at(-1) - times[0], until: times.at(-1), frames: Number(stream.nb_read_packets) };
 }
 
 function near(got, wanted, what) {

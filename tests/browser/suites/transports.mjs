@@ -197,10 +197,13 @@ describe('a 1:1 mapping', { ...OURS, ...needsOuter }, () => {
 
 describe('the lists of addresses', { ...OURS, ...needsOuter }, () => {
   const PREFIX = outer?.replace(/\.\d+$/, '.');
+  // A machine with docker has bridges, too.
+  const here = Object.values(os.networkInterfaces()).flat().filter(({ family }) => family === 'IPv4').map(({ address }) => address);
+  const others = [...new Set(here)].filter((address) => !address.startsWith(PREFIX));
   const CASES = [
     ['without one, all are named', {}, [outer, '127.0.0.1']],
-    ['ignore_list takes some away', { ice_ignore_list: PREFIX }, ['127.0.0.1']],
-    ['ignore_list takes several', { ice_ignore_list: `vmnet,${PREFIX}` }, ['127.0.0.1']],
+    ['ignore_list takes some away', { ice_ignore_list: PREFIX }, others],
+    ['ignore_list takes several', { ice_ignore_list: `vmnet,${PREFIX}` }, others],
     ['enforce_list leaves nothing else', { ice_enforce_list: PREFIX }, [outer]],
     ['enforce_list knows interfaces by name', { ice_enforce_list: 'lo' }, ['127.0.0.1']],
   ];
@@ -208,8 +211,8 @@ describe('the lists of addresses', { ...OURS, ...needsOuter }, () => {
     it(name, { timeout: TEST_MS }, async (t) => {
       const { sdp } = await answered(t, { janus: { nat: { allow_loopback: true, ...nat } } });
       const found = unique(candidates(sdp).map((c) => c.address));
-      assert.deepEqual(found.filter((a) => expected.includes(a)), expected);
-      if (Object.keys(nat).length > 0) assert.deepEqual(found, expected);
+      assert.deepEqual(found.filter((a) => expected.includes(a)).toSorted(), expected.toSorted());
+      if (Object.keys(nat).length > 0) assert.deepEqual(found.toSorted(), expected.toSorted());
     });
   }
 });

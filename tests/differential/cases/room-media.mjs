@@ -1,7 +1,7 @@
 // Rooms whose publishers and subscribers are connected: what everybody hears when media comes, changes and goes.
 // A browser is at the other end; so this needs an address both gateways use for media (scripts/in-namespace.sh).
 
-import { Party, settle } from '../party.mjs';
+import { Party, dummyRoom, settle } from '../party.mjs';
 import { withPeers } from '../peer.mjs';
 
 const join = (party, room, body) => party.ask({ request: 'join', ptype: 'publisher', room, ...body });
@@ -256,6 +256,12 @@ export default {
     await publish(one, await open(), ['audio', 'video', 'data']);
     await settle(c, QUIET);
     const forward = (body) => p.ask({ request: 'rtp_forward', room: 370, secret: 's', publisher_id: 1, host: '127.0.0.1', ...body });
+    await p.ask({ request: 'listforwarders', room: 370, secret: 's' });
+    // What is said first, where several things are wrong.
+    const wrong = [{ host: 'not a host' }, { host: 5 }, { host_family: 'x' }, { publisher_id: 9 }, { secret: 'x' }, { room: 9 }, { streams: [{}] }, { srtp_suite: 5, srtp_crypto: 'x' }, { streams: [{ mid: '0', port: 19000, host: 'not a host' }] }];
+    for (const [n, one] of wrong.entries()) {
+      for (const other of wrong.slice(n + 1)) await forward({ ...one, ...other });
+    }
     const made = [];
     for (const body of [
       { host: undefined }, { host: 5 }, { host: 'not a host' }, { host_family: 'x' }, { host_family: 5 }, { publisher_id: 9 }, { publisher_id: 'x' }, { publisher_id: undefined }, { secret: 'x' }, { secret: undefined }, { streams: 'x' }, { streams: [] }, { streams: [5] }, { streams: [{}] },
@@ -264,6 +270,9 @@ export default {
       { srtp_suite: 5, srtp_crypto: 'x', streams: [{ mid: '0', port: 19000 }] }, { srtp_suite: 'x', streams: [{ mid: '0', port: 19000 }] }, { srtp_suite: 80, srtp_crypto: 5, streams: [{ mid: '0', port: 19000 }] }, { srtp_suite: 80, srtp_crypto: 'x', streams: [{ mid: '0', port: 19000 }] }, { srtp_suite: 80, streams: [{ mid: '0', port: 19000 }] },
       { streams: [{ mid: '0', port: 19000 }] }, { streams: [{ mid: '0', port: 19002, pt: 100, ssrc: 1234, rtcp_port: 19003 }, { mid: '1', port: 19004, pt: 96 }, { mid: '2', port: 19006 }] }, { streams: [{ mid: '1', port: 19008, simulcast: true }] }, { streams: [{ mid: '1', port: 19010, port_2: 19012, port_3: 19014, ssrc_2: 2, pt_3: 97 }] },
       { srtp_suite: 80, srtp_crypto: 'WbTBosdVUZqEb6Htqhn+m3z7wUh4RJVR8nE15GbN', streams: [{ mid: '0', port: 19016 }] }, { host: 'localhost', host_family: 'ipv4', streams: [{ mid: '0', port: 19018 }] }, { streams: [{ mid: '0', port: 19020, host: '127.0.0.2' }] },
+      { srtp_suite: 32, srtp_crypto: 'WbTBosdVUZqEb6Htqhn+m3z7wUh4RJVR8nE15GbN', streams: [{ mid: '0', port: 19016 }, { mid: '2', port: 19017 }] }, { srtp_crypto: 'WbTBosdVUZqEb6Htqhn+m3z7wUh4RJVR8nE15GbN', streams: [{ mid: '0', port: 19016 }] }, { srtp_suite: 80, srtp_crypto: 'WbTBosdVUZqEb6Htqhn+m3z7wUh4RJVR8nE1', streams: [{ mid: '0', port: 19016 }] },
+      { host: '::1', streams: [{ mid: '0', port: 19050 }] }, { host: '::1', host_family: 'ipv6', streams: [{ mid: '0', port: 19050 }] }, { host: '::1', host_family: 'ipv4', streams: [{ mid: '0', port: 19050 }] }, { host: '127.0.0.1', host_family: 'ipv6', streams: [{ mid: '0', port: 19050 }] }, { host: '', streams: [{ mid: '0', port: 19050 }] }, { host: '2130706433', streams: [{ mid: '0', port: 19050 }] }, { host: '239.1.1.1', streams: [{ mid: '0', port: 19050 }] },
+      { streams: [{ mid: '0', port: 19052 }, { mid: '1', port: 19054, host: 'not a host' }] }, { streams: [{ mid: '0', port: 19056, pt: 200, ssrc: 5000000000 }] }, { streams: [{ mid: '0', port: 19058, pt: 0, ssrc: 0 }] }, { streams: [{ mid: '1', port: 19060, simulcast: true, ssrc: 9, pt: 99, rtcp_port: 19061, port_2: 19062 }] }, { streams: [{ mid: '0', port: 19064, port_2: 19066 }, { mid: '2', port: 19068, rtcp_port: 19069, pt: 5 }] },
       {}, { audio_port: 19030 }, { audio_port: 19032, audio_pt: 111, audio_ssrc: 7, audio_rtcp_port: 19033, video_port: 19034, video_pt: 96, video_ssrc: 8, video_rtcp_port: 19035, data_port: 19036 }, { video_port: 19040, video_port_2: 19042, video_port_3: 19044 }, { audio_port: 'x' }, { video_port: -1 },
     ]) {
       const told = await forward(body);
@@ -281,6 +290,27 @@ export default {
     await settle(c, LONG);
     await p.ask({ request: 'listforwarders', room: 370, secret: 's' });
     await p.ask({ request: 'destroy', room: 370, secret: 's' });
+    await settle(c, LONG);
+  }),
+
+  'forwarders of layers and of nobody': (c) => withPeers(async (open) => {
+    const [p, one, two] = await enter(c, 'p', 'one', 'two');
+    const id = await dummyRoom(p, 371);
+    for (const publisher_id of [id, 1]) await p.ask({ request: 'rtp_forward', room: 371, publisher_id, host: '127.0.0.1', streams: [{ mid: '0', port: 19000 }, { mid: '1', port: 19002 }] });
+    await join(one, 371, { id: 1 });
+    await join(two, 371, { id: 2 });
+    await p.ask({ request: 'listforwarders', room: 371 });
+    await publish(one, await open(), ['audio', 'simulcast']);
+    await settle(c, QUIET);
+    for (const body of [{ port: 19000 }, { port: 19002, simulcast: true }, { port: 19004, port_2: 19006, port_3: 19008, pt_2: 100, ssrc_3: 9 }, { port: 19010, port_2: 19012, simulcast: true, rtcp_port: 19011 }]) {
+      await p.ask({ request: 'rtp_forward', room: 371, publisher_id: 1, host: '127.0.0.1', streams: [{ mid: '1', ...body }] });
+    }
+    await p.ask({ request: 'rtp_forward', room: 371, publisher_id: 1, host: '127.0.0.1', video_port: 19020, video_port_2: 19022, video_port_3: 19024, simulcast: true });
+    await p.ask({ request: 'listforwarders', room: 371 });
+    await one.ask({ request: 'leave' });
+    await settle(c, LONG);
+    await p.ask({ request: 'listforwarders', room: 371 });
+    await p.ask({ request: 'destroy', room: 371 });
     await settle(c, LONG);
   }),
 

@@ -8,7 +8,7 @@ use crate::handle::{Exchange, Handle, Life};
 use crate::machine::Core;
 use portunus_api::{Object, Value};
 use portunus_plugin::report::{LineReport, PeerReport, SinkReport, SourceReport};
-use portunus_sdp::MediaKind;
+use portunus_sdp::{CandidateKind, MediaKind};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -216,6 +216,15 @@ impl Look {
                     ),
                 };
                 self.find(Weight::Broken, None, text);
+                if ice.trickle.is_some_and(|t| t.holding) {
+                    let text = "Our candidates are kept back until our checks have left (trickle_hold_ms).";
+                    self.find(Weight::Note, None, text.into());
+                } else if ice.local.iter().any(|c| c.kind == CandidateKind::Srflx) {
+                    let text = "Our public address is one that a STUN server saw: behind a NAT that lets nobody in (docker's \
+                                bridge without a published media port) the client must not check before we do. Publish the \
+                                media port and set nat_1_1_mapping, or set trickle_hold_ms.";
+                    self.find(Weight::Note, None, text.into());
+                }
             }
             "failed" => {
                 let text = "The client has stopped consenting (RFC 7675): its network is gone, or it is.";
@@ -228,6 +237,13 @@ impl Look {
         {
             let text =
                 format!("Nothing was heard on the path for {}: the client may be gone.", seconds(heard));
+            self.find(Weight::Poor, None, text);
+        }
+        if let Some((told, seen)) = ice.remapped {
+            let text = format!(
+                "A NAT gives our port another number: the client was told {told} and saw {seen}. Others may get no media: \
+                 publish the media port, or set trickle_hold_ms."
+            );
             self.find(Weight::Poor, None, text);
         }
         if ice.selected.as_ref().is_some_and(|pair| pair.transport == "tcp") {

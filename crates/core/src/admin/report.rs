@@ -6,10 +6,11 @@ use crate::machine::Core;
 use crate::notices::{bare, pair_text};
 use portunus_api::{Object, Value};
 use portunus_plugin::report::{
-    DtlsReport, IceReport, LineReport, PeerReport, SinkReport, SourceReport, Traffic,
+    DtlsReport, IceReport, LineReport, PeerReport, SinkReport, SourceReport, Traffic, TrickleReport,
 };
 use portunus_sdp::{MediaKind, Negotiated};
 use serde_json::json;
+use std::time::Duration;
 
 /// The header extension behind transport-wide feedback.
 const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
@@ -58,6 +59,14 @@ impl Core {
         if let Some(pair) = &ice.selected {
             put(&mut o, "selected-pair", pair_text(pair));
         }
+        if let Some(trickle) = &ice.trickle
+            && (!trickle.hold.is_zero() || !trickle.delay.is_zero())
+        {
+            put(&mut o, "trickle", held_back(trickle));
+        }
+        if let Some((told, seen)) = ice.remapped {
+            put(&mut o, "remapped", json!({ "told": told.to_string(), "seen": seen.to_string() }));
+        }
         put(&mut o, "ready", i32::from(ice.state == "ready"));
         o
     }
@@ -87,6 +96,22 @@ impl Core {
         put(&mut o, "stats", json!({ "in": plain(received), "out": plain(sent) }));
         o
     }
+}
+
+/// When our candidates leave, and whether they have.
+fn held_back(trickle: &TrickleReport) -> Object {
+    let mut o = Object::new();
+    put(&mut o, "hold-ms", millis(trickle.hold));
+    put(&mut o, "delay-ms", millis(trickle.delay));
+    put(&mut o, "holding", trickle.holding);
+    if let Some(time) = trickle.kept_back {
+        put(&mut o, "kept-back-ms", millis(time));
+    }
+    o
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn medium(agreed: &Negotiated, report: &PeerReport) -> Value {
@@ -162,7 +187,7 @@ fn ssrcs(sources: &[SourceReport], sink: Option<&SinkReport>) -> Object {
 
 /// One entry a received stream; the first also has what is told of the sent one.
 fn rtcp(sources: &[SourceReport], sink: Option<&SinkReport>, clock_rate: u32) -> Object {
-    let none = SourceReport { quality: 100, ..SourceReport::default() };
+    let none = SourceReport { quality: 100, media_quality: 100, ..SourceReport::default() };
     let main = std::slice::from_ref(&none);
     let sources = if sources.is_empty() { main } else { sources };
     let mut o = Object::new();
@@ -180,7 +205,7 @@ fn rtcp(sources: &[SourceReport], sink: Option<&SinkReport>, clock_rate: u32) ->
             "jitter-local": source.jitter,
             "jitter-remote": sink.map_or(0, |s| s.jitter),
             "in-link-quality": source.quality,
-            "in-media-link-quality": source.quality,
+            "in-media-link-quality": source.media_quality,
             "out-link-quality": out_quality,
             "out-media-link-quality": out_quality,
         });

@@ -140,6 +140,7 @@ impl Core {
             session_timeout,
             reclaim_session_timeout,
             candidates_timeout,
+            ice_servers,
             mut tuning,
         } = reload;
         let settings = &mut self.settings;
@@ -148,6 +149,7 @@ impl Core {
         settings.session_timeout = session_timeout;
         settings.reclaim_session_timeout = reclaim_session_timeout;
         settings.candidates_timeout = candidates_timeout;
+        settings.info.ice_servers = ice_servers;
         tuning.log_handles.clone_from(&settings.tuning.log_handles);
         self.tune(tuning);
     }

@@ -8,8 +8,8 @@ pub mod sdp;
 use portunus_core::{Client, Core, Input, Output, PollVerdict, Settings};
 use portunus_plugin::media::{LayerTarget, MediaCommand, Negotiation};
 use portunus_plugin::{
-    About, Cx, HandleId, JsepKind, JsepPlan, MediaEvent, Message, Object, Outcome, Plugin, PluginError,
-    Reply, RouteEnd, SessionId, StoredGroup, Task, Ticket, Value, json,
+    About, Cx, Finished, HandleId, JsepKind, JsepPlan, MediaEvent, Message, Object, Outcome, Plugin,
+    PluginError, Reply, RouteEnd, SessionId, StoredGroup, Task, Ticket, Value, json,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -335,7 +335,7 @@ impl Rig {
 
     /// A task of the script plugin ends.
     pub fn task_done(&mut self, ticket: u64, outcome: Result<(), &str>) {
-        let outcome = outcome.map_err(str::to_owned);
+        let outcome = outcome.map(|()| Finished::Stored).map_err(str::to_owned);
         self.input(Input::TaskDone { plugin: "janus.plugin.script", ticket: Ticket(ticket), outcome });
     }
 
@@ -345,6 +345,15 @@ impl Rig {
         self.core.handle_input(Input::Poll { key: 0, session, secret, token }, self.now, self.unix);
         match self.core.poll_output() {
             Some(Output::PollVerdict { key: 0, verdict }) => verdict,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn enters(&mut self, secret: Option<&str>, token: Option<&str>) -> bool {
+        let (secret, token) = (secret.map(str::to_owned), token.map(str::to_owned));
+        self.core.handle_input(Input::Entry { key: 0, secret, token }, self.now, self.unix);
+        match self.core.poll_output() {
+            Some(Output::EntryVerdict { key: 0, allowed }) => allowed,
             other => panic!("{other:?}"),
         }
     }
@@ -396,16 +405,18 @@ impl Rig {
             Output::Tune(tuning) => format!("tune {tuning:?}"),
             Output::Drain(timeout) => format!("drain {timeout:?}"),
             Output::Record { source, recording } => {
-                let path = recording.place.path();
+                let path = recording.mjr.as_ref().unwrap().path();
                 format!("record {}/{} {}", source.handle, source.mid, path.display())
             }
             Output::EndRecording { source } => format!("end recording {}/{}", source.handle, source.mid),
             Output::StopCapture { handle } => format!("stop capture {handle}"),
             Output::LogLine { level, line } => format!("log {level} {line}"),
+            Output::EntryVerdict { allowed, .. } => format!("entry {allowed}"),
             Output::PollVerdict { verdict, .. } => format!("verdict {verdict:?}"),
             Output::Task { plugin, ticket, task: Task::Store(group) } => {
                 format!("task {plugin} {} {}", ticket.0, group.name)
             }
+            Output::Task { plugin, ticket, task } => format!("task {plugin} {} {task:?}", ticket.0),
             Output::Media(command) => self.command(command),
         };
         self.out.push(line);

@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) addresses: Vec<IpAddr>,
     /// `nat_1_1_mapping` is set.
     pub(super) mapped: bool,
+    /// Why the certificate of the TURN server cannot be checked.
+    pub(super) turn_trust: Option<String>,
     /// The STUN server, and what it sees.
     pub(super) stun: Option<(String, Option<IpAddr>)>,
     pub(super) certificates: Vec<Shown>,
@@ -83,6 +85,7 @@ impl Facts {
             listeners: problem,
             addresses,
             mapped: !settings.nat.nat_1_1_mapping.is_empty(),
+            turn_trust: wiring::turn_trust(settings).err().map(|error| format!("{error:#}")),
             stun,
             certificates: certificates(settings),
             open_files: process::open_files_allowed(),

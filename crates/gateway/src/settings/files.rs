@@ -3,7 +3,8 @@
 //! Only [`Disk`] touches a file system; everything else works on any [`FileSource`].
 
 use portunus_jcfg::{
-    Document, IncludeRequest, IncludedFile, Kind, MAX_BYTES, Problem, Severity, has_wildcard, matches_glob,
+    Document, IncludeRequest, IncludedFile, Kind, MAX_BYTES, Problem, Severity, expand, has_wildcard,
+    matches_glob,
 };
 use std::io::{self, Read};
 use std::path::Path;
@@ -35,9 +36,10 @@ impl FileSource for Disk {
     }
 }
 
-/// Reads and parses `path`. `Ok(None)` when there is no such file.
+/// Reads and parses `path`, with what `env` says for its `${NAME}`. `Ok(None)` when there is no such file.
 pub(crate) fn read_document(
     files: &dyn FileSource,
+    env: &dyn Fn(&str) -> Option<String>,
     path: &Path,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<Document>, Vec<Problem>> {
@@ -53,7 +55,8 @@ pub(crate) fn read_document(
     let mut odd = Vec::new();
     let parsed = portunus_jcfg::parse(&name, &text, &mut |request| include(files, request, &mut odd));
     problems.extend(odd);
-    parsed.map(Some).map_err(|errors| errors.into_iter().map(Problem::from).collect())
+    let expanded = parsed.and_then(|mut document| expand(&mut document, env).map(|()| document));
+    expanded.map(Some).map_err(|errors| errors.into_iter().map(Problem::from).collect())
 }
 
 /// A comment in another encoding is no reason to refuse a file, but a word is due.

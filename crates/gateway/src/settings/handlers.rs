@@ -27,7 +27,8 @@ pub(super) fn read(
     let names = s.get_filled("events").unwrap_or_else(|| "all".to_owned());
     let (mask, unknown) = EventMask::parse(&names);
     if on && !unknown.is_empty() {
-        let message = format!("knows no events of the name {}", unknown.join(", "));
+        let unknown = unknown.join(", ");
+        let message = format!("knows no events of the name {}", s.written("events").unwrap_or(&unknown));
         s.report("events", Severity::Warning, Trouble::BadValue, message);
     }
     // What is wrong with a handler that is off stops nobody.

@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::ice_servers::{self, IceServers};
 use super::keys::JANUS;
 use super::network::{Media, Nat};
 use super::values::{Interface, seconds};
 use super::{Secret, network, values};
 use crate::flags::Flags;
+use crate::networks::Network;
 
 /// The admin secret of Janus' own samples, known to everybody.
 pub(super) const DEMO_ADMIN_SECRET: &str = "janusoverlord";
@@ -25,6 +27,7 @@ pub(super) struct Janus {
     pub(super) certificates: Certificates,
     pub(super) media: Media,
     pub(super) nat: Nat,
+    pub(super) ice_servers: IceServers,
     pub(super) portunus: Portunus,
     pub(super) plugins: Disabled,
     pub(super) transports: Disabled,
@@ -158,6 +161,10 @@ pub(crate) struct Recordings {
     pub(crate) fsync: Option<Duration>,
     /// Threads that write.
     pub(crate) threads: usize,
+    /// They are shown at `/recordings`.
+    pub(crate) page: bool,
+    /// Asked of everybody there; without it they are shown to this machine only.
+    pub(crate) password: Option<Secret>,
 }
 
 /// Section `portunus`, which is ours.
@@ -165,6 +172,8 @@ pub(crate) struct Recordings {
 pub(crate) struct Portunus {
     /// Where recordings may be, and how they are written.
     pub(crate) recordings: Recordings,
+    /// RTP may only be forwarded into these; anywhere if there are none.
+    pub(crate) forward_networks: Option<Vec<Network>>,
     /// Each line of the log is a JSON object.
     pub(crate) log_json: bool,
     /// Worker `i` uses UDP port `udp_port + i`; 0 = any free ports.
@@ -173,6 +182,8 @@ pub(crate) struct Portunus {
     pub(crate) single_port: bool,
     /// Media workers (`workers`, else `general.event_loops`); 0 = one a core.
     pub(crate) workers: usize,
+    /// No start without an answer of the STUN server.
+    pub(crate) stun_required: bool,
     /// Our part in DTLS when we answer.
     pub(crate) dtls_answer_role: DtlsRole,
     /// Folder served at `/demos`; nothing if absent.
@@ -197,8 +208,14 @@ pub(crate) struct Portunus {
     pub(crate) metrics: Option<SocketAddr>,
     /// Where captures of the Admin API are written; nowhere if absent.
     pub(crate) captures_folder: Option<PathBuf>,
+    /// Authorities whose TURN servers over TLS are trusted; those of the system if absent.
+    pub(crate) turn_ca: Option<PathBuf>,
     /// How long calls go on after SIGTERM.
     pub(crate) drain_timeout: Duration,
+    /// How long the rest of a frame is waited for.
+    pub(crate) gather: Duration,
+    /// Packets of a frame are made equally long.
+    pub(crate) pad_frames: bool,
 }
 
 /// `setup:` of our answers.
@@ -243,6 +260,11 @@ pub(super) fn read(document: &Document, folder: &Path, flags: &Flags, problems: 
     let mut media = network::read_media(&reader);
     let nat = network::read_nat(&reader);
     let own_ports = one_port_wins(document, &mut media, &portunus);
+    if portunus.stun_required && nat.stun_server.is_none() {
+        let place = super::place_of(document, "portunus", "stun_required");
+        let message = "`portunus.stun_required` has no effect: there is no `nat.stun_server`";
+        reader.push(&place, Severity::Warning, Kind::Advice, message);
+    }
     let disabled =
         |section: &str| Disabled(JANUS.open(&reader, section).get_list("disable").unwrap_or_default());
     let janus = Janus {
@@ -253,6 +275,7 @@ pub(super) fn read(document: &Document, folder: &Path, flags: &Flags, problems: 
         certificates,
         media,
         nat,
+        ice_servers: ice_servers::read(&reader),
         portunus,
         events: read_events(&reader),
     };
@@ -391,12 +414,39 @@ pub(super) fn certificate_files(s: &mut Section<'_>) -> Option<CertificateFiles>
     Some(CertificateFiles { key: key.unwrap_or_else(|| pem.clone()), pem, password })
 }
 
+/// A list of networks; one that is none is an error, so that nothing is allowed by mistake.
+fn read_networks(s: &mut Section<'_>, key: &str) -> Option<Vec<Network>> {
+    s.get_list_with(key, |text| {
+        text.parse().map_err(|()| format!("`{text}` is no network like 10.0.0.0/8 or fd00::/8"))
+    })
+}
+
 fn read_recordings(s: &mut Section<'_>) -> Recordings {
     let fsync = seconds(s, "recordings_fsync_s", 0);
+    let page = s.get_bool("recordings_page", false);
+    let password = values::secret(s, "recordings_password");
+    let roots = s.get_list("recordings_roots");
+    let mut warn = |key, message| s.report(key, Severity::Warning, Kind::Advice, message);
+    if page && roots.is_none() {
+        warn(
+            "recordings_page",
+            "shows what is below each `rec_dir`, the working folder and /archive: set `recordings_roots` to the folders \
+             of recordings",
+        );
+    }
+    if !page && password.is_some() {
+        warn("recordings_password", "protects nothing: `recordings_page` is off");
+    }
+    if page && password.is_none() && s.get_text("recordings_password").is_some() {
+        let message = "is empty: recordings are shown to this machine only";
+        s.report("recordings_password", Severity::Warning, Kind::Advice, message);
+    }
     Recordings {
-        roots: s.get_list("recordings_roots").map(|roots| roots.into_iter().map(PathBuf::from).collect()),
+        roots: roots.map(|roots: Vec<String>| roots.into_iter().map(PathBuf::from).collect()),
         fsync: (!fsync.is_zero()).then_some(fsync),
         threads: s.get_int("recording_threads", 2, 1..=64),
+        page,
+        password,
     }
 }
 
@@ -420,10 +470,12 @@ fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
     let roles = [("active", DtlsRole::Active), ("passive", DtlsRole::Passive)];
     Portunus {
         recordings: read_recordings(&mut s),
+        forward_networks: read_networks(&mut s, "forward_networks"),
         log_json: s.get_enum("log_format", &[("text", false), ("json", true)], false),
         udp_port,
         single_port,
         workers,
+        stun_required: s.get_bool("stun_required", false),
         dtls_answer_role: s.get_enum("dtls_answer_role", &roles, DtlsRole::Active),
         demos_folder: s.get_path("demos_folder"),
         allow_demo_secrets: s.get_bool("allow_demo_secrets", false),
@@ -436,7 +488,10 @@ fn read_portunus(reader: &Reader<'_>, event_loops: usize) -> Portunus {
         max_events_per_session: s.get_int("max_events_per_session", 1000, 10..=1_000_000),
         metrics: Some(metrics_port).filter(|&port| port > 0).map(|port| SocketAddr::new(metrics_ip, port)),
         captures_folder: s.get_path("captures_folder"),
+        turn_ca: s.get_path("turn_ca"),
         drain_timeout: seconds(&mut s, "drain_timeout_s", 8),
+        gather: Duration::from_micros(s.get_int("gather_us", 0, 0..=2_000)),
+        pad_frames: s.get_bool("pad_frames", true),
     }
 }
 

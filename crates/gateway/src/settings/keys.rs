@@ -46,7 +46,6 @@ const fn silent(section: &'static str, name: &'static str) -> Key {
     Key { section, name, standing: Standing::Silent }
 }
 
-const TURN: &str = "relay candidates of the server's own";
 const TLS_CIPHERS: &str = "the TLS cipher suites are the library's modern ones";
 const MQTT_TLS: &str = "MQTT over TLS";
 const LAST_WILL: &str = "the broker is left `disconnect_status` as last will";
@@ -84,7 +83,6 @@ pub(super) const MQTTEVH: Table =
 pub(super) const BUILT: [Table; 9] =
     [HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 /// All of them.
-#[cfg(test)]
 pub(super) const TABLES: [Table; 10] =
     [JANUS, HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 
@@ -145,6 +143,8 @@ const JANUS_KEYS: &[Key] = &[
     used("nat", "stun_port"),
     no_effect("nat", "nice_debug", "false", "it is about another ICE library"),
     used("nat", "full_trickle"),
+    used("nat", "trickle_hold_ms"),
+    used("nat", "trickle_delay_ms"),
     used("nat", "ice_lite"),
     used("nat", "ice_tcp"),
     later("nat", "ice_nomination", "aggressive", "choosing the nomination"),
@@ -154,20 +154,31 @@ const JANUS_KEYS: &[Key] = &[
     used("nat", "ignore_mdns"),
     used("nat", "nat_1_1_mapping"),
     used("nat", "keep_private_host"),
-    later("nat", "turn_server", "", TURN),
-    no_effect("nat", "turn_port", "3478", "there are no relay candidates of the server's own"),
-    no_effect("nat", "turn_type", "udp", "there are no relay candidates of the server's own"),
-    no_effect("nat", "turn_user", "", "there are no relay candidates of the server's own"),
-    no_effect("nat", "turn_pwd", "", "there are no relay candidates of the server's own"),
-    later("nat", "turn_rest_api", "", TURN),
-    no_effect("nat", "turn_rest_api_key", "", "there are no relay candidates of the server's own"),
-    no_effect("nat", "turn_rest_api_method", "GET", "there are no relay candidates of the server's own"),
-    no_effect("nat", "turn_rest_api_timeout", "10", "there are no relay candidates of the server's own"),
-    later("nat", "allow_force_relay", "false", TURN),
+    used("nat", "turn_server"),
+    used("nat", "turn_port"),
+    used("nat", "turn_type"),
+    used("nat", "turn_user"),
+    used("nat", "turn_pwd"),
+    used("nat", "turn_rest_api"),
+    used("nat", "turn_rest_api_key"),
+    used("nat", "turn_rest_api_method"),
+    used("nat", "turn_rest_api_timeout"),
+    used("nat", "allow_force_relay"),
     used("nat", "ice_enforce_list"),
     used("nat", "ice_ignore_list"),
     no_effect("nat", "ignore_unreachable_ice_server", "false", "a silent STUN server never stops the start"),
     used("nat", "allow_loopback"),
+    used("ice_servers", "urls"),
+    used("ice_servers", "username"),
+    used("ice_servers", "credential"),
+    used("ice_servers", "secret"),
+    used("ice_servers", "user"),
+    used("ice_servers", "ttl_s"),
+    used("ice_servers", "policy"),
+    used("ice_servers", "auth_service"),
+    used("ice_servers", "auth_namespace"),
+    used("ice_servers", "auth_gateway"),
+    used("ice_servers", "auth_listener"),
     used("plugins", "disable"),
     used("transports", "disable"),
     used("loggers", "disable"),
@@ -178,6 +189,7 @@ const JANUS_KEYS: &[Key] = &[
     used("portunus", "udp_port"),
     used("portunus", "single_port"),
     used("portunus", "workers"),
+    used("portunus", "stun_required"),
     used("portunus", "dtls_answer_role"),
     used("portunus", "demos_folder"),
     used("portunus", "allow_demo_secrets"),
@@ -192,10 +204,16 @@ const JANUS_KEYS: &[Key] = &[
     used("portunus", "metrics_ip"),
     used("portunus", "drain_timeout_s"),
     used("portunus", "log_format"),
+    used("portunus", "forward_networks"),
     used("portunus", "recordings_roots"),
     used("portunus", "recordings_fsync_s"),
+    used("portunus", "recordings_page"),
+    used("portunus", "recordings_password"),
     used("portunus", "recording_threads"),
     used("portunus", "captures_folder"),
+    used("portunus", "turn_ca"),
+    used("portunus", "gather_us"),
+    used("portunus", "pad_frames"),
 ];
 
 const HTTP_KEYS: &[Key] = &[
@@ -295,6 +313,7 @@ const VIDEOROOM_KEYS: &[Key] = &[
     used("general", "events"),
     used("general", "string_ids"),
     used("portunus", "automatic_layers"),
+    used("portunus", "rec_format"),
 ];
 
 const SAMPLEEVH_KEYS: &[Key] = &[

@@ -8,12 +8,15 @@
 //! or interfaces, whose owners do that.
 
 mod check;
+mod container;
 mod echotest;
 mod files;
 mod handlers;
 mod http;
+mod ice_servers;
 mod janus;
 mod keys;
+mod known_secrets;
 mod listener;
 mod network;
 mod overlay;
@@ -28,14 +31,16 @@ mod websockets;
 mod tests;
 
 pub(crate) use check::check;
+pub(crate) use container::{ContainerDefaults, ContainerNetwork};
 pub(crate) use echotest::EchotestSettings;
 pub(crate) use files::{Disk, FileSource, include};
 pub(crate) use http::{HttpApi, HttpSettings};
+pub(crate) use ice_servers::{IceServers, Login};
 pub(crate) use janus::{
     CertificateFiles, Certificates, Disabled, DtlsRole, Events, General, Log, Portunus, RotateSignal,
 };
 pub(crate) use listener::{Cors, Listener};
-pub(crate) use network::{Media, Nat};
+pub(crate) use network::{Media, Nat, TurnServer};
 pub(crate) use pfunix::{PfunixSettings, UnixSocket};
 pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
 pub(crate) use secret::Secret;
@@ -45,6 +50,7 @@ pub(crate) use websockets::{WebSocketApi, WebSocketsSettings};
 
 use portunus_jcfg::{Document, Place};
 use portunus_telemetry::events::Handler;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::flags::Flags;
@@ -68,6 +74,10 @@ pub(crate) struct Settings {
     pub(crate) media: Media,
     /// ICE.
     pub(crate) nat: Nat,
+    /// How media reaches the container; `None` outside of one.
+    pub(crate) network: Option<ContainerNetwork>,
+    /// What clients are told of ICE servers.
+    pub(crate) ice_servers: IceServers,
     /// What is ours: ports, workers, limits.
     pub(crate) portunus: Portunus,
     /// Plugins to leave out.
@@ -97,10 +107,10 @@ pub(crate) fn load(
     files: &dyn FileSource,
 ) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut source = Sources { flags, env, files, problems: &mut problems };
+    let mut source = Sources { flags, env, files, problems: &mut problems, network: None };
     let folder = source.named_folder().unwrap_or_else(|| DEFAULT_FOLDER.into());
     let main = source.main_document(&folder);
-    let folder = source.folder(&main, folder);
+    let (folder, network) = (source.folder(&main, folder), source.network);
     let http = source.document(&folder, &HTTP);
     let websockets = source.document(&folder, &WEBSOCKETS);
     let pfunix = source.optional_document(&folder, &PFUNIX);
@@ -121,6 +131,8 @@ pub(crate) fn load(
         certificates: janus.certificates,
         media: janus.media,
         nat: janus.nat,
+        network,
+        ice_servers: janus.ice_servers,
         portunus: janus.portunus,
         plugins: janus.plugins,
         transports: janus.transports,
@@ -133,14 +145,50 @@ pub(crate) fn load(
         loggers: &janus.loggers,
         events: &settings.events,
     };
-    unbuilt::look(files, &folder, &modules, &mut problems);
+    unbuilt::look(files, env, &folder, &modules, &mut problems);
     settings.leave_out_transports();
     settings.guard_admin(&main, &mut problems);
+    if !settings.portunus.allow_demo_secrets {
+        known_secrets::look(&main, &videoroom, &mut problems);
+    }
     settings.check_apis(&main, &mut problems);
+    settings.check_recordings_page(&main, &mut problems);
+    settings.check_ice_servers(&main, &mut problems);
     match problems.iter().any(|problem| problem.severity == Severity::Error) {
         true => Err(problems),
         false => Ok((settings, problems)),
     }
+}
+
+/// The folder of the configuration files that option or environment name.
+pub(crate) fn named_folder(flags: &Flags, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let variable = env("PORTUNUS_GENERAL_CONFIGS_FOLDER").filter(|text| !text.is_empty());
+    flags.configs_folder.clone().or(variable).map(PathBuf::from)
+}
+
+/// Where metrics and health are told, by `janus.jcfg`, environment and options alone. A file with mistakes counts as
+/// empty: who asks this wants to know how a gateway is that read the file before.
+pub(crate) fn health_address(
+    flags: &Flags,
+    env: &dyn Fn(&str) -> Option<String>,
+    files: &dyn FileSource,
+) -> Option<SocketAddr> {
+    let mut problems = Vec::new();
+    let mut source = Sources { flags, env, files, problems: &mut problems, network: None };
+    let folder = source.named_folder().unwrap_or_else(|| DEFAULT_FOLDER.into());
+    let main = source.main_document(&folder);
+    janus::read(&main, &folder, flags, &mut problems).portunus.metrics
+}
+
+/// All variables of the environment that we look at, short names first.
+pub(crate) fn variables() -> Vec<String> {
+    let short = overlay::SHORT_NAMES.iter().map(|&(name, ..)| name.to_owned());
+    let keys = keys::TABLES.iter().flat_map(|table| table.keys.iter().map(move |key| (table, key)));
+    let mut all: Vec<String> =
+        short.chain(keys.flat_map(|(table, key)| overlay::variables(table, key))).collect();
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|name| seen.insert(name.clone()));
+    all
 }
 
 impl Settings {
@@ -202,6 +250,31 @@ impl Settings {
         all.into_iter().flatten()
     }
 
+    fn check_recordings_page(&self, main: &Document, problems: &mut Vec<Problem>) {
+        if !self.portunus.recordings.page {
+            return;
+        }
+        let place = place_of(main, "portunus", "recordings_page");
+        let first = self.http.api.base_path.split('/').find(|name| !name.is_empty());
+        if !self.http.api.is_on() {
+            let message = "`portunus.recordings_page` shows nothing: HTTP is off";
+            problems.push(Problem::at(&place, Severity::Warning, Kind::Advice, message));
+        } else if first.is_some_and(|name| name.eq_ignore_ascii_case("recordings")) {
+            let message =
+                "`portunus.recordings_page` is at /recordings, and so is the Janus API (`general.base_path`)";
+            problems.push(Problem::at(&place, Severity::Error, Kind::BadValue, message));
+        }
+    }
+
+    fn check_ice_servers(&self, main: &Document, problems: &mut Vec<Problem>) {
+        if self.ice_servers.is_on() && !self.http.api.is_on() {
+            let key = if self.ice_servers.service.is_some() { "auth_service" } else { "urls" };
+            let message = format!("`ice_servers.{key}` reaches no client: HTTP is off");
+            let place = place_of(main, "ice_servers", key);
+            problems.push(Problem::at(&place, Severity::Warning, Kind::Advice, message));
+        }
+    }
+
     fn check_apis(&self, main: &Document, problems: &mut Vec<Problem>) {
         if !self.http.api.is_on() && !self.websockets.api.is_on() && self.pfunix.api.is_none() {
             let message = "no transport offers the Janus API: HTTP, WebSockets and Unix sockets are all off";
@@ -251,13 +324,14 @@ struct Sources<'s> {
     env: &'s dyn Fn(&str) -> Option<String>,
     files: &'s dyn FileSource,
     problems: &'s mut Vec<Problem>,
+    /// What was decided for the container.
+    network: Option<ContainerNetwork>,
 }
 
 impl Sources<'_> {
     /// The folder that somebody named for this start.
     fn named_folder(&self) -> Option<PathBuf> {
-        let variable = (self.env)("PORTUNUS_GENERAL_CONFIGS_FOLDER").filter(|text| !text.is_empty());
-        self.flags.configs_folder.clone().or(variable).map(PathBuf::from)
+        named_folder(self.flags, self.env)
     }
 
     /// Where the other files are: options and environment have been laid over the document.
@@ -274,8 +348,14 @@ impl Sources<'_> {
             None if self.named_folder().is_some() => self.read(&folder.join("janus.jcfg"), Severity::Warning),
             None => self.read(&folder.join("janus.jcfg"), Severity::Note),
         };
+        if let Some(container) = &self.flags.container {
+            container.lay_under(&mut document, self.problems);
+        }
         overlay::environment(&mut document, &JANUS, self.env, self.problems);
         overlay::options(&mut document, self.flags, self.problems);
+        if self.flags.container.is_some() {
+            self.network = Some(container::choose_network(&mut document, self.env, self.problems));
+        }
         document
     }
 
@@ -308,7 +388,7 @@ impl Sources<'_> {
             self.problems.push(Problem::of(&name, severity, Kind::Syntax, message));
         };
         let mut doubts = Vec::new();
-        let document = match read_document(self.files, path, &mut doubts) {
+        let document = match read_document(self.files, self.env, path, &mut doubts) {
             Ok(Some(document)) => Some(document),
             Ok(None) => {
                 let legacy = path.with_extension("cfg");

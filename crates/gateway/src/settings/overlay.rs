@@ -13,6 +13,7 @@ use crate::flags::Flags;
 pub(super) const SHORT_NAMES: &[(&str, &str, &str)] = &[
     ("PUBLIC_IP", "nat", "nat_1_1_mapping"),
     ("STUN_SERVER", "nat", "stun_server"),
+    ("MEDIA_PORT", "portunus", "udp_port"),
     ("RTP_PORT_RANGE", "media", "rtp_port_range"),
     ("ADMIN_SECRET", "general", "admin_secret"),
     ("LOG_LEVEL", "general", "debug_level"),
@@ -45,9 +46,14 @@ pub(super) fn environment(
             let Some(text) = env(name) else { continue };
             match name {
                 "STUN_SERVER" => stun_server(document, &text, &place(name), problems),
+                "MEDIA_PORT" => {
+                    put(document, section, key, &text, &place(name), problems);
+                    put(document, section, "single_port", "true", &place(name), problems);
+                }
                 _ => put(document, section, key, &text, &place(name), problems),
             }
         }
+        stunner(document, &env, problems);
     }
     for key in table.keys {
         // The shorter of two spellings comes last and wins.
@@ -103,6 +109,8 @@ fn texts(flags: &Flags) -> Vec<TextOption<'_>> {
         ("--nat-1-1", "nat", "nat_1_1_mapping", flags.nat_1_1.as_deref()),
         ("--ice-enforce-list", "nat", "ice_enforce_list", flags.ice_enforce_list.as_deref()),
         ("--ice-ignore-list", "nat", "ice_ignore_list", flags.ice_ignore_list.as_deref()),
+        ("--trickle-hold-ms", "nat", "trickle_hold_ms", flags.trickle_hold_ms.as_deref()),
+        ("--trickle-delay-ms", "nat", "trickle_delay_ms", flags.trickle_delay_ms.as_deref()),
         ("--min-nack-queue", "media", "min_nack_queue", flags.min_nack_queue.as_deref()),
         ("--no-media-timer", "media", "no_media_timer", flags.no_media_timer.as_deref()),
         ("--slowlink-threshold", "media", "slowlink_threshold", flags.slowlink_threshold.as_deref()),
@@ -148,6 +156,41 @@ fn switches(flags: &Flags) -> [Switch; 15] {
         ("--event-handlers", "events", "broadcast", flags.event_handlers, true),
         ("--no-webrtc-encryption", "general", "no_webrtc_encryption", flags.no_webrtc_encryption, true),
     ]
+}
+
+/// Where STUNner's authentication service listens unless told otherwise.
+const STUNNER_PORT: &str = "8088";
+
+/// The names that STUNner's own library reads. A port alone means nothing: Kubernetes sets `STUNNER_AUTH_PORT`, to a
+/// `tcp://…` address, in every pod beside a Service `stunner-auth`.
+fn stunner(document: &mut Document, env: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<Problem>) {
+    let section = "ice_servers";
+    let place = |name: &str| Place::of(&format!("environment {name}"));
+    let address = env("STUNNER_AUTH_ADDR");
+    if let Some(host) = &address {
+        let port = env("STUNNER_AUTH_PORT").unwrap_or_else(|| STUNNER_PORT.to_owned());
+        let port = port.rsplit(':').next().unwrap_or_default().trim();
+        let host = host.trim();
+        let host =
+            if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+        let url = format!("http://{host}:{port}/ice?service=turn");
+        put(document, section, "auth_service", &url, &place("STUNNER_AUTH_ADDR"), problems);
+    }
+    let in_file =
+        document.section(section).and_then(|s| s.get("auth_service")).and_then(|s| s.value.as_text());
+    let named = in_file.is_some_and(|text| !text.trim().is_empty());
+    if !named && env("PORTUNUS_ICE_SERVERS_AUTH_SERVICE").is_none() {
+        return;
+    }
+    for (name, key) in [
+        ("STUNNER_NAMESPACE", "auth_namespace"),
+        ("STUNNER_GATEWAY", "auth_gateway"),
+        ("STUNNER_LISTENER", "auth_listener"),
+    ] {
+        if let Some(text) = env(name) {
+            put(document, section, key, text.trim(), &place(name), problems);
+        }
+    }
 }
 
 /// `host:port`, the port being optional.

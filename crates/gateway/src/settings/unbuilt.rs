@@ -18,6 +18,7 @@ pub(super) struct Modules<'s> {
 /// Looks through the folder.
 pub(super) fn look(
     files: &dyn FileSource,
+    env: &dyn Fn(&str) -> Option<String>,
     folder: &Path,
     modules: &Modules<'_>,
     problems: &mut Vec<Problem>,
@@ -49,7 +50,7 @@ pub(super) fn look(
             _ => continue,
         };
         if !disabled {
-            problems.extend(one(files, &folder.join(file), module));
+            problems.extend(one(files, env, &folder.join(file), module));
         }
     }
     if !plugins.is_empty() {
@@ -60,9 +61,14 @@ pub(super) fn look(
 }
 
 /// A file that nobody reads here cannot stop the start: its mistakes are warnings.
-fn one(files: &dyn FileSource, path: &Path, module: &str) -> Vec<Problem> {
+fn one(
+    files: &dyn FileSource,
+    env: &dyn Fn(&str) -> Option<String>,
+    path: &Path,
+    module: &str,
+) -> Vec<Problem> {
     let place = path.display().to_string();
-    match read_document(files, path, &mut Vec::new()) {
+    match read_document(files, env, path, &mut Vec::new()) {
         Ok(Some(document)) if is_on(&document) => {
             let message = format!("{module} is enabled here but is not built: nothing will be there");
             vec![Problem::of(&place, Severity::Warning, Kind::NotSupported, message)]

@@ -4,6 +4,7 @@
 //! checked, with the lines they stand in; what a value means (codecs, floors of bitrates) is the plugin's.
 
 use portunus_jcfg::{Document, Kind, Notice, Problem, Reader, Section, Setting, Severity, nearest};
+use portunus_plugin::recording::Format;
 use portunus_plugin::{Object, Value};
 use std::fmt;
 
@@ -26,6 +27,8 @@ pub(crate) struct VideoroomSettings {
     pub(crate) string_ids: bool,
     /// Layers follow the subscriber's network unless he chose some (`portunus.automatic_layers`).
     pub(crate) automatic_layers: bool,
+    /// What files recordings are (`portunus.rec_format`).
+    pub(crate) rec_format: Format,
     /// The rooms of the file, in order.
     pub(crate) rooms: Vec<RoomConfig>,
 }
@@ -92,6 +95,7 @@ pub(super) const ROOM_KEYS: &[(&str, Shape)] = &[
     ("record", Flag),
     ("rec_dir", Text),
     ("lock_record", Flag),
+    ("rec_format", Text),
     ("notify_joining", Flag),
     ("dummy_publisher", Flag),
     ("dummy_streams", Streams),
@@ -102,6 +106,8 @@ pub(super) const ROOM_KEYS: &[(&str, Shape)] = &[
 ];
 
 /// What the name of a room's group begins with.
+const FORMATS: [(&str, Format); 3] =
+    [("mjr", Format::Mjr), ("playable", Format::Playable), ("both", Format::Both)];
 const PREFIX: &str = "room-";
 
 /// Reads the document.
@@ -122,6 +128,7 @@ pub(super) fn read(document: &Document, enabled: bool, problems: &mut Vec<Proble
         events: general.get_bool("events", true),
         string_ids,
         automatic_layers: own.get_bool("automatic_layers", true),
+        rec_format: own.get_enum("rec_format", &FORMATS, Format::Mjr),
         rooms: rooms(&reader, string_ids),
     };
     drop((general, own));

@@ -83,6 +83,16 @@ room-1: {
 }
 
 #[test]
+fn a_variable_stays_where_it_stands_for_the_value_and_none_comes_from_a_client() {
+    // One that every test process has.
+    let path = std::env::var("PATH").unwrap();
+    let folder = Folder::with("variables", "room-1: {\n  secret = \"${PATH}\"\n}\n");
+    let settings = json!({ "secret": path, "description": "${PATH}" });
+    store(&folder.0, &group("room-1", settings)).unwrap();
+    assert_eq!(folder.text(), "room-1: {\n  secret = \"${PATH}\"\n  description = \"$${PATH}\";\n}\n");
+}
+
+#[test]
 fn permissions_and_owner_stay() {
     let folder = Folder::with("permissions", TEXT);
     for mode in [0o640, 0o600, 0o664] {
@@ -183,12 +193,15 @@ async fn edits_of_one_file_at_the_same_time_all_land() {
     let (mut store, mut done) = Store::new(folder.0.clone());
     let count: u64 = 40;
     for ticket in 0..count {
-        let task = Task::Store(group(&format!("room-{}", 100 + ticket), json!({ "number": ticket })));
-        store.begin("janus.plugin.test", Ticket(ticket), task);
+        let group = group(&format!("room-{}", 100 + ticket), json!({ "number": ticket }));
+        store.begin("janus.plugin.test", Ticket(ticket), group);
     }
     for ticket in 0..count {
         let told = done.recv().await.unwrap();
-        assert_eq!((told.plugin, told.ticket, told.outcome), ("janus.plugin.test", Ticket(ticket), Ok(())));
+        assert_eq!(
+            (told.plugin, told.ticket, told.outcome),
+            ("janus.plugin.test", Ticket(ticket), Ok(Finished::Stored))
+        );
     }
     let text = folder.text();
     for number in 0..count {
@@ -202,8 +215,8 @@ async fn what_waits_is_written_before_the_end() {
     let folder = Folder::with("end", TEXT);
     let (mut store, done) = Store::new(folder.0.clone());
     for ticket in 0..20 {
-        let task = Task::Store(group("room-1", json!({ "number": ticket })));
-        store.begin("janus.plugin.test", Ticket(ticket), task);
+        let group = group("room-1", json!({ "number": ticket }));
+        store.begin("janus.plugin.test", Ticket(ticket), group);
     }
     drop(done);
     store.finish(Duration::from_secs(10)).await;
@@ -216,8 +229,8 @@ async fn too_much_for_one_file_fails_at_once() {
     let (mut store, mut done) = Store::new(folder.0.clone());
     // The writer has not run yet: this test has one thread.
     for ticket in 0..=WAITING {
-        let task = Task::Store(group("room-1", json!({})));
-        store.begin("janus.plugin.test", Ticket(ticket.try_into().unwrap()), task);
+        let group = group("room-1", json!({}));
+        store.begin("janus.plugin.test", Ticket(ticket.try_into().unwrap()), group);
     }
     let told = done.try_recv().unwrap();
     assert_eq!(told.outcome, Err("too much waits to be written to this file".to_owned()));

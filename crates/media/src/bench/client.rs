@@ -176,6 +176,7 @@ fn negotiation(
         offering,
         restart: false,
         trickle: false,
+        relay_only: false,
         media,
         affinity: None,
         worker: None,

@@ -3,6 +3,7 @@
 use super::{Frames, Receivers, add_peer, cpu_time, end, worker};
 use crate::socket::Waker;
 use crate::worker::{Mailbox, Worker, WorkerMessage};
+use portunus_plugin::forward::Forward;
 use portunus_plugin::media::MediaCommand;
 use portunus_plugin::recording::Tape;
 use portunus_sdp::Negotiated;
@@ -39,10 +40,21 @@ pub struct Pace {
     pub frames: usize,
     /// From one of them to the next.
     pub every: Duration,
+    /// How long the workers wait for the rest of one.
+    pub gather: Duration,
 }
 
-/// Publishes frames in real time to the first of so many workers, which share the subscribers; recorded, if there is a tape.
-/// Returns what each worker spent.
+/// Where a stream goes beside its subscribers.
+#[derive(Default)]
+pub struct Beside {
+    /// It is recorded on this.
+    pub tape: Option<Arc<dyn Tape>>,
+    /// It is forwarded so.
+    pub forwards: Vec<Forward>,
+}
+
+/// Publishes frames in real time to the first of so many workers, which share the subscribers. Returns what each worker
+/// spent.
 ///
 /// # Errors
 /// A socket could not be opened, or a thread not started.
@@ -52,15 +64,19 @@ pub fn publish_live(
     workers: usize,
     receivers: &mut Receivers,
     ssrc: u32,
-    Pace { packets, apart, frames, every }: Pace,
-    tape: Option<Arc<dyn Tape>>,
+    Pace { packets, apart, frames, every, gather }: Pace,
+    beside: Beside,
 ) -> io::Result<Vec<Live>> {
     let socket = std::net::UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let to = receivers.addresses();
-    let (made, mailboxes, server) = start(media, workers, socket.local_addr()?, &to)?;
-    if let (Some(first), true) = (mailboxes.first(), tape.is_some()) {
-        let source = end(media, 0);
-        first.send(WorkerMessage::Command(MediaCommand::Record { source, tape }));
+    let (made, mailboxes, server) = start(media, workers, gather, socket.local_addr()?, &to)?;
+    let source = || end(media, 0);
+    let record = beside.tape.map(|tape| MediaCommand::Record { source: source(), tape: Some(tape) });
+    let forward = |forward| MediaCommand::Forward { source: source(), forward: Box::new(forward) };
+    for command in record.into_iter().chain(beside.forwards.into_iter().map(forward)) {
+        if let Some(first) = mailboxes.first() {
+            first.send(WorkerMessage::Command(command));
+        }
     }
     let threads: io::Result<Vec<_>> = made.into_iter().map(run).collect();
     let threads = threads?;
@@ -88,6 +104,7 @@ pub fn publish_live(
 fn start(
     media: &Negotiated,
     workers: usize,
+    gather: Duration,
     publisher: SocketAddr,
     to: &[SocketAddr],
 ) -> io::Result<(Vec<Worker>, Vec<Mailbox>, SocketAddr)> {
@@ -100,7 +117,7 @@ fn start(
     }
     let mut made = Vec::new();
     for (index, (inbox, waker)) in inboxes.into_iter().enumerate() {
-        made.push(worker(index, inbox, waker, ways.clone())?);
+        made.push(worker(index, inbox, waker, ways.clone(), gather)?);
     }
     let Some((first, server)) = made.first_mut() else { return Err(io::Error::other("no worker")) };
     let server = *server;

@@ -4,7 +4,7 @@
 //! made a sink automatic: then its layers follow the estimate, RTX padding probes for more, and packets beyond the
 //! estimate wait, at most [`MAX_WAITING`] of them and none longer than [`STALE_US`].
 
-use super::line::{Choice, Line, Sink};
+use super::line::{Choice, Line, Shed, Sink};
 use super::{Feeder, Peer, PeerCx, Ready, Resend};
 use crate::clock::Clock;
 use portunus_bwe::{Allocator, Controller, Costs, Layer, Pacer, START_BITRATE, Settings, Stream};
@@ -435,7 +435,9 @@ impl Sink {
     /// What the selector is to aim at: what is wanted, or what the network carries of it.
     pub(super) fn limit(&self) -> (u8, u8) {
         let LayerTarget { spatial, temporal, automatic, .. } = self.target;
-        if automatic {
+        if self.shed != Shed::Nothing {
+            (0, 0)
+        } else if automatic {
             (self.allowed.spatial.min(spatial), self.allowed.temporal.min(temporal))
         } else {
             (spatial, temporal)
@@ -484,7 +486,9 @@ impl Sink {
             return LayerCause::Starved;
         }
         self.reported = true;
-        if self.target.automatic && (limited || self.moved) {
+        if self.shed != Shed::Nothing {
+            LayerCause::Overload
+        } else if self.target.automatic && (limited || self.moved) {
             LayerCause::Bandwidth
         } else {
             LayerCause::Wanted

@@ -1,5 +1,6 @@
 //! Data channels: SCTP inside DTLS, made only when an m-line asks for it.
 
+use super::forwarded::send_message_out;
 use super::recorded::put_message_on_tape;
 use super::{Peer, PeerCx};
 use crate::dtls::Role;
@@ -42,6 +43,9 @@ impl Peer {
                         tap.packet(true, Tapped::Data(&payload));
                     }
                     put_message_on_tape(&self.lines, &payload, now);
+                    let (sent, refused) = send_message_out(&self.lines, cx.egress, &payload);
+                    self.forwarded += sent;
+                    self.refused.no_room += refused;
                     let message = DataMessage { label, protocol, binary, payload };
                     // The control task is far behind: what is lost here is counted, not kept.
                     if cx.events.len() < MAX_WAITING {

@@ -1,7 +1,7 @@
 //! RTCP both ways, and what is due periodically: reports, NACKs, keyframe requests, transport-wide feedback,
 //! REMB, the no-media and slow-link events.
 
-use super::line::{Line, Sink};
+use super::line::{Line, Shed, Sink};
 use super::{Peer, PeerCx, Resend, Stage};
 use crate::clock::Clock;
 use portunus_plugin::media::{MediaEvent, Tapped};
@@ -143,6 +143,10 @@ impl Peer {
 
     fn on_keyframe_wish(&mut self, ssrc: u32) {
         let Some((_, sink)) = self.sink_of(ssrc) else { return };
+        if sink.shed == Shed::Frames {
+            // There is no time for more pictures: it gets those that come anyway.
+            return;
+        }
         let substream = sink.substream();
         if let Some((peer, line)) = sink.from {
             self.wanted_keyframes.push((peer, line, substream));
@@ -261,13 +265,18 @@ impl Peer {
 
     fn send_nacks(&mut self, cx: &mut PeerCx<'_>, now_us: u64) {
         let sender = self.feedback_ssrc;
+        let round_trip = super::line::micros(self.round_trip());
         let mut lost = [0_u16; MAX_NACKS];
         for i in 0..self.lines.len() {
             let sources = self.lines.get(i).map_or(0, |l| l.sources.len());
             for k in 0..sources {
                 let Some(source) = self.lines.get_mut(i).and_then(|l| l.sources.get_mut(k)) else { continue };
                 let Some(media) = source.ssrc else { continue };
-                let n = source.nacks.poll_nacks(now_us, &mut lost);
+                let n = source.nacks.poll_nacks(now_us, round_trip, &mut lost);
+                if source.nacks.take_given_up() {
+                    // Receivers would wait for that packet for seconds before they asked.
+                    source.keyframes.want();
+                }
                 if let Some(lost) = lost.get(..n).filter(|l| !l.is_empty()) {
                     source.nacks_sent += 1;
                     self.send_rtcp(cx, |w| w.nack(sender, media, lost).is_ok());
@@ -339,10 +348,10 @@ impl Peer {
         for line in &mut self.lines {
             for source in &mut line.sources {
                 let stats = &source.stats;
-                source.second.end(stats.bytes(), stats.received(), stats.lost());
+                source.second.end(stats.bytes(), stats.received(), stats.repaired(), stats.lost());
             }
             if let Some(sink) = &mut line.sink {
-                sink.second.end(sink.bytes, u64::from(sink.packets), 0);
+                sink.second.end(sink.bytes, u64::from(sink.packets), 0, 0);
             }
         }
     }

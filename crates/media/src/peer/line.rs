@@ -1,5 +1,7 @@
 //! One m-line of a peer: what was negotiated, the sources it receives, the sink it sends.
 
+use super::burst::Bursts;
+use super::forwarded::Outlet;
 use super::keyframe::KeyframeRequests;
 use super::recorded::Recorded;
 use super::speaker::SpeakerLevel;
@@ -50,6 +52,10 @@ pub(crate) struct Line {
     pub(crate) level: Option<SpeakerLevel>,
     /// It is recorded.
     pub(crate) recorded: Option<Box<Recorded>>,
+    /// It is forwarded.
+    pub(crate) outlets: Vec<Outlet>,
+    /// It is neither recorded nor forwarded now.
+    pub(crate) withheld: bool,
     /// Slow link, on what comes in and on what goes out.
     pub(crate) slow_up: bool,
     pub(crate) slow_down: bool,
@@ -85,10 +91,9 @@ pub(crate) struct Source {
     pub(crate) nacks: NackGenerator,
     pub(crate) store: Option<SourceStore>,
     pub(crate) keyframes: KeyframeRequests,
+    pub(crate) bursts: Bursts,
     pub(crate) last_packet: Option<Instant>,
     pub(crate) receiving: bool,
-    /// Packets that came back by RTX.
-    pub(crate) repaired: u64,
     pub(crate) nacks_sent: u64,
     pub(crate) fir_number: u8,
     pub(crate) last_keyframe: Option<Instant>,
@@ -116,6 +121,11 @@ pub(crate) struct Sink {
     pub(crate) fresh: bool,
     /// A layer was reported.
     pub(crate) reported: bool,
+    pub(crate) shed: Shed,
+    /// Frames were left out: nothing can be decoded until a keyframe comes.
+    pub(crate) torn: bool,
+    /// The timestamp of the keyframe that is let through.
+    pub(crate) whole: Option<u32>,
     pub(crate) state: Option<SendState>,
     pub(crate) rtx_state: Option<SendState>,
     pub(crate) index: RetransmitIndex,
@@ -137,6 +147,17 @@ pub(crate) struct Sink {
     pub(crate) second: Second,
 }
 
+/// What a sink does not get because its worker has no time for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shed {
+    #[default]
+    Nothing,
+    /// All but the lowest layers.
+    Layers,
+    /// All but keyframes.
+    Frames,
+}
+
 /// Bytes of a stream, second by second.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Second {
@@ -144,18 +165,28 @@ pub(crate) struct Second {
     pub(crate) bytes: u64,
     packets_before: u64,
     lost_before: u64,
-    /// Percent of the packets that came.
+    repaired_before: u64,
+    /// Percent of the packets that came by themselves.
     pub(crate) quality: Option<u8>,
+    /// Percent of the packets that came, repaired ones among them.
+    pub(crate) media_quality: Option<u8>,
 }
 
 impl Second {
-    /// A second is over; so many bytes and packets came since the beginning, and so many packets were lost.
-    pub(crate) fn end(&mut self, bytes: u64, packets: u64, lost: u64) {
+    /// A second is over; since the beginning so many bytes and packets came, so many of those as repairs, and so many
+    /// packets were lost, repaired or not.
+    pub(crate) fn end(&mut self, bytes: u64, packets: u64, repaired: u64, lost: u64) {
         self.bytes = bytes.saturating_sub(self.before);
         let came = packets.saturating_sub(self.packets_before);
-        let expected = came + lost.saturating_sub(self.lost_before);
-        self.quality = (came * 100).checked_div(expected).and_then(|q| u8::try_from(q).ok()).or(self.quality);
+        let by_themselves = came.saturating_sub(repaired.saturating_sub(self.repaired_before));
+        let expected = by_themselves + lost.saturating_sub(self.lost_before);
+        // A repair may come a second after its loss: more than all is all.
+        let percent =
+            |n: u64| (n.min(expected) * 100).checked_div(expected).and_then(|q| u8::try_from(q).ok());
+        self.quality = percent(by_themselves).or(self.quality);
+        self.media_quality = percent(came).or(self.media_quality);
         (self.before, self.packets_before, self.lost_before) = (bytes, packets, lost);
+        self.repaired_before = repaired;
     }
 }
 
@@ -230,6 +261,8 @@ impl Line {
             subscribers: Vec::new(),
             level: None,
             recorded: None,
+            outlets: Vec::new(),
+            withheld: false,
             slow_up: false,
             slow_down: false,
         };
@@ -325,9 +358,9 @@ impl Source {
             nacks: NackGenerator::new(),
             store: source_store(codec, nack_queue),
             keyframes: KeyframeRequests::new(),
+            bursts: Bursts::new(),
             last_packet: None,
             receiving: false,
-            repaired: 0,
             nacks_sent: 0,
             fir_number: 0,
             last_keyframe: None,
@@ -360,6 +393,9 @@ impl Sink {
             moved: false,
             fresh: false,
             reported: false,
+            shed: Shed::Nothing,
+            torn: false,
+            whole: None,
             state: None,
             rtx_state: None,
             index: RetransmitIndex::new(ssrc, if line.is_video() { KEPT_PACKETS } else { 0 }),

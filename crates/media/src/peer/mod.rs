@@ -5,23 +5,31 @@
 //! dropped and counted, and makes no state.
 
 mod bandwidth;
+mod burst;
 mod data;
 mod feedback;
+mod forwarded;
+mod held;
 mod keyframe;
 mod line;
+mod merged;
 mod mirrored;
 mod narrate;
 mod negotiate;
 mod receive;
 mod recorded;
+mod relayed;
 mod report;
 mod send;
 mod speaker;
 
-pub(crate) use line::{Layout, source_store};
+pub(crate) use forwarded::Outlet;
+pub(crate) use held::trickle;
+pub(crate) use line::{Layout, Shed, source_store};
 pub(crate) use receive::{Ready, equalise};
 pub(crate) use send::Resend;
 
+use crate::addresses::Advertised;
 use crate::clock::Clock;
 use crate::dtls::{Dtls, DtlsConfig, DtlsOutput, Role};
 use crate::egress::{Egress, Link, Path, Sockets};
@@ -32,6 +40,7 @@ use crate::settings::Settings;
 use crate::socket::SLOT;
 use crate::tcp::Connections;
 use bandwidth::Bandwidth;
+use held::Held;
 use line::Line;
 use mirrored::Mirrored;
 use portunus_bwe::Costs;
@@ -108,6 +117,8 @@ pub(crate) struct Refused {
     pub(crate) no_room: u64,
     /// Waited too long for the client's network.
     pub(crate) stale: u64,
+    /// Of pictures that an overloaded worker left out.
+    pub(crate) overload: u64,
 }
 
 impl Refused {
@@ -119,6 +130,7 @@ impl Refused {
         self.malformed += other.malformed;
         self.no_room += other.no_room;
         self.stale += other.stale;
+        self.overload += other.overload;
     }
 }
 
@@ -148,6 +160,10 @@ pub(crate) struct Peer {
     /// When there was a path, and when it was secure.
     found_path: Option<Instant>,
     secured: Option<Instant>,
+    /// Our candidates, while they are kept back.
+    held: Option<Box<Held>>,
+    /// For how long they were.
+    kept_back: Option<Duration>,
     setup: Setup,
     remote_fingerprint: Option<Fingerprint>,
     dtls_config: Arc<DtlsConfig>,
@@ -179,6 +195,8 @@ pub(crate) struct Peer {
     untold: u32,
     due: Due,
     own_sockets: Vec<usize>,
+    /// Nothing but what goes through a TURN server.
+    relay_only: bool,
     wake_at: Option<Instant>,
     closing: Option<String>,
     /// Something happened that may move the next time-out.
@@ -187,6 +205,8 @@ pub(crate) struct Peer {
     wanted_keyframes: Vec<(Feeder, usize, Option<u8>)>,
     /// Who mirrors lines of ours.
     mirrors: Vec<Mirrored>,
+    /// Packets and messages that forwarders sent.
+    forwarded: u64,
     pub(crate) refused: Refused,
 }
 
@@ -224,6 +244,8 @@ impl Peer {
             stage: Stage::Connecting { until: None },
             found_path: None,
             secured: None,
+            held: Held::new(settings).map(Box::new),
+            kept_back: None,
             setup: Setup::ActPass,
             remote_fingerprint: None,
             dtls_config,
@@ -248,12 +270,14 @@ impl Peer {
             untold: 0,
             due: Due { report: now, twcc: None, second: now },
             own_sockets: Vec::new(),
+            relay_only: false,
             wake_at: None,
             closing: None,
             stirred: true,
             resends: Vec::new(),
             wanted_keyframes: Vec::new(),
             mirrors: Vec::new(),
+            forwarded: 0,
             refused: Refused::default(),
         }
     }
@@ -311,6 +335,28 @@ impl Peer {
     /// Sink `n` of a line.
     pub(crate) fn subscriber(&self, line: usize, n: usize) -> Option<(usize, usize)> {
         self.lines.get(line)?.subscribers.get(n).copied()
+    }
+
+    pub(crate) fn count_subscribers(&self, line: usize) -> usize {
+        self.lines.get(line).map_or(0, |l| l.subscribers.len())
+    }
+
+    /// When the rest of a frame that has begun should be there, if it is worth waiting for; see [`burst`].
+    pub(crate) fn frame_complete_at(&self, line: usize, source: usize, most_us: u32) -> Option<u64> {
+        let line = self.lines.get(line).filter(|l| l.is_video() && !l.subscribers.is_empty())?;
+        line.sources.get(source)?.bursts.complete_at(most_us)
+    }
+
+    /// Lines whose pictures go to somebody.
+    pub(crate) fn shown_lines(&self) -> impl Iterator<Item = usize> {
+        let lines = self.lines.iter().enumerate();
+        lines.filter(|(_, l)| l.is_video() && l.receive && !l.subscribers.is_empty()).map(|(line, _)| line)
+    }
+
+    /// Some sink chooses among layers.
+    pub(crate) fn has_layers(&self) -> bool {
+        let sinks = self.lines.iter().filter_map(|l| l.sink.as_ref());
+        sinks.filter(|s| s.from.is_some()).any(|s| !matches!(s.choice, line::Choice::All))
     }
 
     pub(crate) fn add_subscriber(&mut self, line: usize, sink: (usize, usize)) {
@@ -402,12 +448,16 @@ impl Peer {
 
     // === ICE ===
 
-    pub(crate) fn add_local(&mut self, address: SocketAddr, tcp: bool) {
-        self.ice.add_local(address, tcp);
+    pub(crate) fn add_local(&mut self, address: &Advertised) {
+        match address.relay {
+            Some(relay) => self.ice.add_relay(relay.link, address.local),
+            None => self.ice.add_local(address.local, address.tcp),
+        }
     }
 
     pub(crate) fn add_candidate(&mut self, cx: &mut PeerCx<'_>, candidate: Option<&Candidate>, now: Instant) {
         self.stirred = true;
+        self.note_remote(candidate);
         if let Some(c) = candidate
             && self.ice.add_remote(c)
         {
@@ -432,9 +482,15 @@ impl Peer {
         local: SocketAddr,
         now: Instant,
     ) -> Option<Heard> {
+        if self.relay_only && !matches!(path.link, Link::Relay(_)) {
+            return None;
+        }
         self.stirred = true;
         let heard = self.ice.handle_stun(now, message, path, local)?;
-        self.send_ice(cx);
+        self.send_ice(cx, now);
+        if let Some(remapped) = heard.remapped {
+            self.tell_remapped(remapped);
+        }
         if heard.selected.is_some() {
             self.on_path(cx, now);
         }
@@ -458,14 +514,16 @@ impl Peer {
         if self.ice.handle_timeout(now).is_some() {
             self.on_path(cx, now);
         }
-        self.send_ice(cx);
+        self.send_ice(cx, now);
     }
 
-    fn send_ice(&mut self, cx: &mut PeerCx<'_>) {
-        let own = &self.own_sockets;
+    fn send_ice(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
+        let (own, held) = (&self.own_sockets, &mut self.held);
         let (sockets, connections, egress) = (cx.sockets, cx.connections, &mut *cx.egress);
         let mut send = |bytes: &[u8], from: SocketAddr, to: SocketAddr, tcp: bool| {
-            let link = if tcp {
+            let link = if let Some(relay) = egress.relays.find(from) {
+                Some(Link::Relay(relay))
+            } else if tcp {
                 connections.find(to).map(Link::Tcp)
             } else {
                 let mine = |i: usize| own.is_empty() || own.contains(&i);
@@ -473,6 +531,9 @@ impl Peer {
             };
             if let Some(link) = link {
                 egress.push(bytes, Path { link, remote: to });
+                if let Some(held) = held {
+                    held.on_check(to, now);
+                }
             }
         };
         while self.ice.poll_transmit(&mut send).is_some() {}
@@ -655,6 +716,7 @@ impl Peer {
         self.stirred = true;
         self.wake_at = None;
         self.drive_ice(cx, now);
+        self.release_candidates(cx, now);
         if let Some(dtls) = &mut self.dtls {
             dtls.handle_timeout(now);
             self.drain_dtls(cx, now);
@@ -684,6 +746,7 @@ impl Peer {
         let mut at = now + LONGEST_SLEEP;
         let mut earlier = |t: Option<Instant>| at = t.map_or(at, |t| t.min(at));
         earlier(self.ice.poll_timeout());
+        earlier(self.held.as_ref().and_then(|held| held.release_at()));
         earlier(self.dtls.as_ref().and_then(Dtls::poll_timeout));
         earlier(self.sctp.as_ref().and_then(Sctp::poll_timeout));
         match self.stage {

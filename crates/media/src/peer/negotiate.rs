@@ -23,6 +23,9 @@ impl Peer {
             if let Stage::Connecting { until } = &mut self.stage {
                 *until = Some(now + ICE_LIMIT);
             }
+            if let Some(held) = &mut self.held {
+                held.on_answer(now);
+            }
         } else {
             if n.restart {
                 self.ice.restart((random::ufrag(cx.random, worker), random::text(cx.random, 24)));

@@ -182,8 +182,7 @@ impl Peer {
         }
         let is_main = header.payload_type == main;
         let Some(source) = line.sources.get_mut(source_index) else { return };
-        let Some(arrived) = source.on_packet(&parsed, is_main, nack, now_us) else { return };
-        source.repaired += u64::from(repaired);
+        let Some(arrived) = source.on_packet(&parsed, is_main, nack, repaired, now_us) else { return };
         self.stirred |= arrived.gap;
         source.last_packet = Some(now);
         if arrived.info.keyframe {
@@ -269,12 +268,18 @@ impl Source {
         packet: &SourcePacket<'_>,
         is_main: bool,
         nack: bool,
+        repaired: bool,
         now_us: u64,
     ) -> Option<Arrived> {
         let header = packet.view.header();
         let payload = packet.view.payload();
         let sequence = self.unwrapper.unwrap(header.sequence)?;
-        if !self.stats.on_packet(sequence, header.timestamp, payload.len(), now_us) {
+        let is_new = if repaired {
+            self.stats.on_repair(sequence, payload.len(), now_us)
+        } else {
+            self.stats.on_packet(sequence, header.timestamp, payload.len(), now_us)
+        };
+        if !is_new {
             return None;
         }
         let info = if is_main {
@@ -287,8 +292,8 @@ impl Source {
             self.structure = self.inspector.dependency().structure().cloned().map(Arc::new);
         }
         if info.keyframe {
-            // What is missing from before it is still asked for: receivers show those frames, too.
             self.keyframes.on_keyframe();
+            self.nacks.on_keyframe(sequence);
         }
         let gap = nack
             && match self.nacks.on_packet(sequence, now_us) {
@@ -299,6 +304,7 @@ impl Source {
                 }
                 _ => true,
             };
+        self.bursts.on_packet(header.timestamp, header.marker, now_us);
         if let Some(store) = &mut self.store
             && store.insert(sequence, packet, now_us) == Stored::Duplicate
         {

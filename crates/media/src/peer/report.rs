@@ -62,12 +62,12 @@ impl Peer {
 
     /// What the m-lines have counted so far.
     pub(crate) fn totals(&self) -> MediaTotals {
-        let mut totals = MediaTotals::default();
+        let mut totals = MediaTotals { forwarded: self.forwarded, ..MediaTotals::default() };
         for line in &self.lines {
             for source in &line.sources {
                 totals.received += source.stats.received();
                 totals.lost += source.stats.lost();
-                totals.repaired += source.repaired;
+                totals.repaired += source.stats.repaired();
                 totals.nacks_sent += source.nacks_sent;
                 totals.keyframe_requests += source.keyframes.sent;
             }
@@ -98,16 +98,19 @@ impl Peer {
             local,
             remote: self.ice.remote_lines(),
             selected,
+            trickle: self.trickle_report(cx),
+            remapped: self.ice.remapped().map(|r| (r.told, r.seen)),
         }
     }
 
     pub(super) fn selected_pair(&self, cx: &PeerCx<'_>, path: Path) -> Option<SelectedPair> {
-        let (local, transport) = match path.link {
-            Link::Udp(index) => (cx.sockets.get(index)?.local(), "udp"),
-            Link::Tcp(index) => (cx.connections.local(index)?, "tcp"),
+        let (local, local_kind, transport) = match path.link {
+            Link::Udp(index) => (cx.sockets.get(index)?.local(), "host", "udp"),
+            Link::Tcp(index) => (cx.connections.local(index)?, "host", "tcp"),
+            Link::Relay(index) => (cx.egress.relays.get(index)?.client.allocation()?.relayed, "relay", "udp"),
         };
         let remote_kind = self.ice.kind_of_remote(path.remote);
-        Some(SelectedPair { local, remote: path.remote, remote_kind, transport })
+        Some(SelectedPair { local, local_kind, remote: path.remote, remote_kind, transport })
     }
 
     fn dtls_report(&self) -> DtlsReport {
@@ -162,8 +165,9 @@ impl Source {
             lost: self.stats.lost(),
             jitter: milliseconds(self.stats.jitter(), clock_rate),
             quality: self.second.quality.unwrap_or(100),
+            media_quality: self.second.media_quality.unwrap_or(100),
             nacks: self.nacks_sent,
-            repaired: self.repaired,
+            repaired: self.stats.repaired(),
             keyframe_requests: self.keyframes.sent,
             last_packet: self.last_packet,
             last_keyframe: self.last_keyframe.filter(|_| is_video),

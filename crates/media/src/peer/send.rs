@@ -1,7 +1,7 @@
 //! RTP that goes out: chosen, numbered, rewritten, sealed, remembered.
 
 use super::bandwidth::number_of;
-use super::line::{Choice, Layout, Sink};
+use super::line::{Choice, Layout, Shed, Sink};
 use super::{Feeder, Peer, PeerCx, Ready, Srtp};
 use crate::egress::Egress;
 use portunus_plugin::media::{LayerChange, LayerTarget, MediaEvent, PlayoutDelay};
@@ -34,7 +34,7 @@ impl Peer {
         &mut self,
         cx: &mut PeerCx<'_>,
         line: usize,
-        packet: &Ready,
+        (packet, shed): (&Ready, Shed),
         structure: Option<&DependencyStructure>,
         bytes: &[u8],
         now: Instant,
@@ -44,7 +44,7 @@ impl Peer {
         }
         let now_us = cx.clock.micros(now);
         let Ok(view) = RtpView::with_header(bytes, packet.header) else { return };
-        match self.choose(cx, line, packet, structure, now_us) {
+        match self.choose(cx, line, (packet, shed), structure, now_us) {
             // Padding is the publisher's probing: it stops here.
             Verdict::Forward { set_marker } if !view.payload().is_empty() => {
                 let marker = packet.header.marker || set_marker;
@@ -137,18 +137,30 @@ impl Peer {
         &mut self,
         cx: &mut PeerCx<'_>,
         line: usize,
-        packet: &Ready,
+        (packet, shed): (&Ready, Shed),
         structure: Option<&DependencyStructure>,
         now_us: u64,
     ) -> Verdict {
         let Some(sink) = self.lines.get_mut(line).and_then(|l| l.sink.as_mut()) else {
             return Verdict::Ignore;
         };
-        if let Choice::All = sink.choice {
-            return Verdict::FORWARD;
+        if sink.shed != shed {
+            self.wanted_keyframes.extend(sink.leave_out(shed));
         }
-        let verdict = sink.choice.on_packet(packet, structure, now_us);
-        self.report_layers(cx, line, now_us);
+        let verdict = match sink.choice {
+            Choice::All => Verdict::FORWARD,
+            _ => sink.choice.on_packet(packet, structure, now_us),
+        };
+        let verdict = match verdict {
+            Verdict::Forward { .. } if sink.torn && !sink.is_of_keyframe(packet) => {
+                self.refused.overload += 1;
+                Verdict::Discard
+            }
+            verdict => verdict,
+        };
+        if !matches!(sink.choice, Choice::All) {
+            self.report_layers(cx, line, now_us);
+        }
         verdict
     }
 
@@ -361,6 +373,29 @@ impl Peer {
             }
         }
         sink.resent += 1;
+    }
+}
+
+impl Sink {
+    /// Its worker leaves out more, or less, from now on. What is wanted for that is a keyframe, perhaps.
+    fn leave_out(&mut self, shed: Shed) -> Option<(Feeder, usize, Option<u8>)> {
+        self.shed = shed;
+        self.aim();
+        if shed == Shed::Frames {
+            self.torn = true;
+        } else if self.torn {
+            return self.from.map(|(feeder, line)| (feeder, line, self.substream()));
+        }
+        None
+    }
+
+    /// Of a stream with holes: whether a packet belongs to a picture that is whole.
+    fn is_of_keyframe(&mut self, packet: &Ready) -> bool {
+        if packet.info.keyframe {
+            self.whole = Some(packet.header.timestamp);
+            self.torn = self.shed == Shed::Frames;
+        }
+        self.whole == Some(packet.header.timestamp)
     }
 }
 

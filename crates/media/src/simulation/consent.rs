@@ -87,3 +87,45 @@ fn a_client_that_never_checks_is_given_up() {
     s.run(MS * 31_000);
     assert_eq!(s.hangup(SERVER).as_deref(), Some("ICE failed"));
 }
+
+/// The server offers with its candidates, and hears of the answer so much later: how long after that both are up.
+fn late_answer(lite: bool, late: Duration) -> Duration {
+    let mut s = Simulation::new(vec![audio(0)], |settings| settings.ice_lite = lite);
+    let offer = s.negotiate(SERVER, None, true, false, true).expect("an offer");
+    let answer = s.negotiate(CLIENT, Some(offer), false, false, true).expect("an answer");
+    s.run(late);
+    s.negotiate(SERVER, Some(answer), true, false, false);
+    let begun = s.now;
+    s.run_until(MS * 5000, "up", |s| s.events.iter().all(|e| e.contains(&MediaEvent::Up)));
+    s.now - begun
+}
+
+#[test]
+fn checks_that_came_before_the_answer_are_not_waited_for_again() {
+    for late in [100, 300, 900, 2000] {
+        for lite in [true, false] {
+            // 10 ms each way: an answer to the check, the handshake, and half a second for what is repeated.
+            let took = late_answer(lite, MS * late);
+            assert!(took < MS * 700, "lite {lite}, {late} ms late: {took:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_of_somebody_else_before_the_answer_opens_nothing() {
+    let mut s = Simulation::new(vec![audio(0)], |settings| settings.ice_lite = true);
+    let offer = s.negotiate(SERVER, None, true, false, true).expect("an offer");
+    let mut answer = s.negotiate(CLIENT, Some(offer), false, false, true).expect("an answer");
+    s.run(MS * 100);
+    s.cut = true;
+    answer.ufrag = "somebodyelse".to_owned();
+    s.negotiate(SERVER, Some(answer), true, false, false);
+    s.run(MS * 1000);
+    let handle = s.handles[SERVER];
+    s.command(SERVER, MediaCommand::Report { handle, question: 1 });
+    let selected = s.events[SERVER].iter().find_map(|e| match e {
+        MediaEvent::Report { report, .. } => Some(report.ice.selected.is_some()),
+        _ => None,
+    });
+    assert_eq!(selected, Some(false));
+}

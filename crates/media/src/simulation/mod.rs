@@ -4,11 +4,15 @@
 //! opens. Nothing touches a real network, and a seed decides every loss and every delay.
 
 mod bandwidth;
+mod bridge;
 mod consent;
 mod echo;
+mod forwarded;
 mod layers;
 mod loss;
+mod overload;
 mod recorded;
+mod relayed;
 mod spread;
 mod strangers;
 
@@ -101,6 +105,8 @@ pub(super) struct Simulation {
     pub(super) loss: u64,
     /// What the server's datagrams have to pass.
     pub(super) bottleneck: Option<Bottleneck>,
+    /// What stands between the two.
+    pub(super) nat: Option<bridge::Bridge>,
     /// Nothing arrives any more.
     pub(super) cut: bool,
     pub(super) lost: [u64; 2],
@@ -111,6 +117,12 @@ pub(super) struct Simulation {
     random: u64,
     /// The last descriptions of both, as the other reads them.
     pub(super) remote: Vec<RemoteTransport>,
+    /// The server is asked to use nothing but relays.
+    pub(super) relay_only: bool,
+    /// The server's TURN server.
+    pub(super) turn: Option<relayed::Turn>,
+    /// What went to addresses of neither: where, and the bytes.
+    pub(super) outside: Vec<(SocketAddr, Vec<u8>)>,
     /// What each side negotiated.
     pub(super) media: [Vec<Negotiated>; 2],
 }
@@ -126,7 +138,7 @@ impl Simulation {
         server: impl FnOnce(&mut Settings),
     ) -> Self {
         let now = Instant::now();
-        let (a, b) = (worker(client), worker(server));
+        let (a, b) = (worker(now, client), worker(now, server));
         Self {
             now,
             addresses: [a.1, b.1],
@@ -137,6 +149,7 @@ impl Simulation {
             delay: MS * 10,
             loss: 0,
             bottleneck: None,
+            nat: None,
             cut: false,
             lost: [0, 0],
             log: Vec::new(),
@@ -144,6 +157,9 @@ impl Simulation {
             flying: VecDeque::new(),
             random: 0x9e37_79b9_7f4a_7c15,
             remote: Vec::new(),
+            relay_only: false,
+            turn: None,
+            outside: Vec::new(),
             media: [media.clone(), media],
         }
     }
@@ -178,6 +194,7 @@ impl Simulation {
             offering,
             restart,
             trickle: false,
+            relay_only: side == SERVER && self.relay_only,
             media: self.media[side].clone(),
             affinity: None,
             worker: None,
@@ -217,6 +234,7 @@ impl Simulation {
             offering: true,
             restart: false,
             trickle: false,
+            relay_only: false,
             media: self.media[CLIENT].clone(),
             affinity: None,
             worker: None,
@@ -233,7 +251,12 @@ impl Simulation {
 
     /// Hands a datagram to one side as if it came from `from`.
     pub(super) fn deliver(&mut self, side: usize, from: SocketAddr, bytes: &[u8]) {
-        let (worker, local) = (&mut self.workers[side], self.addresses[side]);
+        self.deliver_to(side, self.addresses[side], from, bytes);
+    }
+
+    /// The same, at one of its sockets.
+    fn deliver_to(&mut self, side: usize, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        let worker = &mut self.workers[side];
         let received = &mut self.received;
         worker.simulate(bytes, from, local, self.now, |r, packet| {
             if side == CLIENT {
@@ -270,8 +293,17 @@ impl Simulation {
         self.now += MS;
         while self.flying.front().is_some_and(|f| f.at <= self.now) {
             let f = self.flying.pop_front().unwrap();
-            if let Some(side) = self.addresses.iter().position(|a| *a == f.to) {
+            if self.pass_turn(&f) {
+                continue;
+            }
+            let to = self.nat.as_ref().map_or(f.to, |nat| nat.destination(f.to));
+            if let Some(side) = self.addresses.iter().position(|a| *a == to) {
+                if self.nat.as_mut().is_some_and(|nat| !nat.arrive(side, f.from, f.to, self.now)) {
+                    continue;
+                }
                 self.deliver(side, f.from, &f.bytes);
+            } else {
+                self.outside.push((f.to, f.bytes));
             }
         }
         for side in [CLIENT, SERVER] {
@@ -304,6 +336,7 @@ impl Simulation {
                 self.lost[side] += 1;
                 continue;
             };
+            let from = self.nat.as_mut().map_or(from, |nat| nat.leave(side, from, to, self.now));
             let at = passed + self.delay;
             let place = self.flying.partition_point(|f| f.at <= at);
             self.flying.insert(place, Flying { at, from, to, bytes });
@@ -329,22 +362,26 @@ impl Simulation {
     }
 }
 
-fn worker(change: impl FnOnce(&mut Settings)) -> (Worker, SocketAddr) {
+/// Janus' defaults with a new certificate.
+pub(crate) fn settings() -> Settings {
+    Settings::new(Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).unwrap())
+}
+
+fn worker(now: Instant, change: impl FnOnce(&mut Settings)) -> (Worker, SocketAddr) {
     let (_, inbox) = sync_channel(1);
-    worker_among(0, inbox, Arc::new(Waker::new().unwrap()), Vec::new(), change)
+    worker_among(0, (inbox, Arc::new(Waker::new().unwrap())), Vec::new(), now, change)
 }
 
 /// A worker that has others beside it.
 fn worker_among(
     index: usize,
-    inbox: Receiver<WorkerMessage>,
-    waker: Arc<Waker>,
+    (inbox, waker): (Receiver<WorkerMessage>, Arc<Waker>),
     others: Vec<Mailbox>,
+    now: Instant,
     change: impl FnOnce(&mut Settings),
 ) -> (Worker, SocketAddr) {
-    let certificate = Certificate::generate(KeyKind::EcdsaP256, SystemTime::now()).unwrap();
-    let dtls = DtlsConfig::new(&certificate, DtlsSettings::default()).unwrap();
-    let mut settings = Settings::new(certificate);
+    let mut settings = settings();
+    let dtls = DtlsConfig::new(&settings.certificate, DtlsSettings::default()).unwrap();
     change(&mut settings);
     let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false, None).unwrap();
     let local = socket.local();
@@ -362,7 +399,7 @@ fn worker_among(
         status: StatusCell::default(),
         events: Box::new(|_, _| Ok(())),
     };
-    (Worker::new(start).unwrap(), local)
+    (Worker::new(start, now).unwrap(), local)
 }
 
 /// Our description as the other side reads it.

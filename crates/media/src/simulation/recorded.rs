@@ -113,10 +113,10 @@ fn a_pause_leaves_no_gap_in_the_numbers_and_takes_its_time() {
     let tape = record(&mut s, "0");
     let source = RouteEnd::new(s.handles[SERVER], "0");
     for n in 0..150_u16 {
-        if let Some(paused) =
-            [(50, true), (100, false)].iter().find(|(at, _)| *at == n).map(|(_, paused)| *paused)
+        if let Some(withheld) =
+            [(50, true), (100, false)].iter().find(|(at, _)| *at == n).map(|(_, withheld)| *withheld)
         {
-            s.command(SERVER, MediaCommand::PauseRecording { source: source.clone(), paused });
+            s.command(SERVER, MediaCommand::Withhold { source: source.clone(), withheld });
         }
         s.send(&rtp("0", "", OPUS, 5, n, u32::from(n) * 960, &[7; 80]));
         s.run(MS * 20);

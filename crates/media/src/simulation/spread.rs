@@ -40,11 +40,11 @@ impl House {
             .map(|((inbox, commands), waker)| (Mailbox::new(inbox, Arc::clone(&waker)), commands, waker))
             .collect();
         let mailboxes: Vec<_> = ways.iter().map(|(m, _, _)| m.clone()).collect();
-        let made = ways.into_iter().enumerate();
-        let servers =
-            made.map(|(i, (_, inbox, waker))| worker_among(i, inbox, waker, mailboxes.clone(), |_| {}));
+        let (made, now) = (ways.into_iter().enumerate(), Instant::now());
+        let servers = made
+            .map(|(i, (_, inbox, waker))| worker_among(i, (inbox, waker), mailboxes.clone(), now, |_| {}));
         Self {
-            now: Instant::now(),
+            now,
             servers: servers.collect(),
             mailboxes,
             deaf: Vec::new(),
@@ -66,7 +66,7 @@ impl House {
     fn exchange(&mut self, server: usize, theirs: &Negotiated, ours: &Negotiated) -> usize {
         let i = self.members.len();
         let id = u64::try_from(i).unwrap();
-        let (worker, address) = worker(|_| {});
+        let (worker, address) = worker(self.now, |_| {});
         let handles = [HandleId::from_random(1000 + id), HandleId::from_random(1 + id)];
         let (received, loss, lost) = (Vec::new(), 0, 0);
         self.members.push(Member { worker, address, server, handles, received, loss, lost });
@@ -100,6 +100,7 @@ impl House {
             offering: client,
             restart: false,
             trickle: false,
+            relay_only: false,
             media: vec![line.clone()],
             affinity: None,
             worker: None,
@@ -378,6 +379,7 @@ fn losses_on_both_ways_are_repaired() {
         offering: true,
         restart: false,
         trickle: false,
+        relay_only: false,
         media: vec![video(0, Some(RTX))],
         affinity: None,
         worker: None,
@@ -533,6 +535,7 @@ fn a_route_to_the_next_peer_of_a_handle_outlives_the_end_of_the_last_one() {
             offering: true,
             restart: false,
             trickle: false,
+            relay_only: false,
             media: vec![video(0, Some(RTX))],
             affinity: None,
             worker: None,

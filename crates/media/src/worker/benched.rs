@@ -6,8 +6,9 @@ use crate::egress::Path;
 use crate::peer::{Feeder, Ready};
 use crate::socket::SLOT;
 use portunus_plugin::HandleId;
-use portunus_plugin::media::{MediaCommand, Negotiation};
+use portunus_plugin::media::{MediaCommand, MediaEvent, Negotiation};
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 type Work = dyn FnOnce(&mut Worker, Instant) + Send;
@@ -94,6 +95,7 @@ impl Worker {
             offering: true,
             restart: false,
             trickle: false,
+            relay_only: false,
             media: media.to_vec(),
             affinity: None,
             worker: None,
@@ -113,14 +115,8 @@ impl Worker {
         now: Instant,
         send: bool,
     ) -> u64 {
-        let local = path.remote;
-        for (i, (slot, len)) in slots.iter_mut().zip(lengths).enumerate() {
-            if let Some(bytes) = slot.get_mut(..*len) {
-                self.on_datagram(bytes, i, path, local, now);
-            }
-        }
         let before = self.sent.packets;
-        self.forward_from(&|i| slots.get(i).map(<[u8; SLOT]>::as_slice), now);
+        self.bench_forward(slots, lengths, path, now);
         if send {
             self.flush();
             return self.sent.packets - before;
@@ -128,6 +124,48 @@ impl Worker {
         let mut n = 0;
         self.egress.drain(|_, _| n += 1);
         n
+    }
+
+    /// One datagram that came to our address `local`. Returns how many left.
+    pub(crate) fn bench_datagram(
+        &mut self,
+        bytes: &mut [u8],
+        path: Path,
+        local: SocketAddr,
+        now: Instant,
+    ) -> u64 {
+        self.on_datagram(bytes, 0, path, local, now);
+        let mut n = 0;
+        self.egress.drain(|_, _| n += 1);
+        n
+    }
+
+    /// As [`Self::bench_batch`]; what would leave is shown.
+    pub(crate) fn bench_seen(
+        &mut self,
+        slots: &mut [[u8; SLOT]],
+        lengths: &[usize],
+        path: Path,
+        now: Instant,
+        see: impl FnMut(&[u8], Path),
+    ) {
+        self.bench_forward(slots, lengths, path, now);
+        self.egress.drain(see);
+    }
+
+    fn bench_forward(&mut self, slots: &mut [[u8; SLOT]], lengths: &[usize], path: Path, now: Instant) {
+        let local = path.remote;
+        for (i, (slot, len)) in slots.iter_mut().zip(lengths).enumerate() {
+            if let Some(bytes) = slot.get_mut(..*len) {
+                self.on_datagram(bytes, i, path, local, now);
+            }
+        }
+        self.forward_from(&|i| slots.get(i).map(<[u8; SLOT]>::as_slice), now);
+    }
+
+    /// What it would tell.
+    pub(crate) fn bench_events(&mut self) -> Vec<(HandleId, MediaEvent)> {
+        self.waiting_events.drain(..).collect()
     }
 
     /// Works as ever until told to stop; returns packets sent, and those that left in a call together with others.

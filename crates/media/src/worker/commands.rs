@@ -31,6 +31,8 @@ impl Worker {
                 WorkerMessage::Parcel(parcel) => self.on_parcel(parcel, now),
                 WorkerMessage::Datagrams(datagrams) => self.on_foreign(datagrams, now),
                 WorkerMessage::StunServer(addresses) => self.stun_servers = addresses,
+                WorkerMessage::SeenAt(address) => self.ways_out.learn(address, now),
+                WorkerMessage::TurnServers(found) => self.on_turn_servers(&found, now),
                 WorkerMessage::Resolved(handle, candidate) => {
                     self.on_candidate(handle, Some(*candidate), now)
                 }
@@ -59,11 +61,13 @@ impl Worker {
                     tracing::warn!(handle = %source.handle, mid = source.mid, "recording of a medium that is not there");
                 }
             }
-            MediaCommand::PauseRecording { source, paused } => {
+            MediaCommand::Withhold { source, withheld } => {
                 if let Some((key, line)) = self.find_line(source.handle, &source.mid) {
-                    self.with_peer(key, now, |peer, cx| peer.pause_recording(cx, line, paused, now));
+                    self.with_peer(key, now, |peer, cx| peer.withhold(cx, line, withheld, now));
                 }
             }
+            MediaCommand::Forward { source, forward } => self.on_forward(&source, *forward, now),
+            MediaCommand::StopForward { source, id } => self.on_stop_forward(&source, id),
             MediaCommand::Unroute { sink } => {
                 if let Some(to) = self.find_line(sink.handle, &sink.mid) {
                     self.unroute(to);

@@ -1,48 +1,108 @@
 //! Datagrams: whose they are, what they are, and where the packets among them go.
 
-use super::{BATCHES_PER_TURN, Foreign, MAX_FOREIGN, TCP, Worker, WorkerMessage, token, worker_of};
+use super::intake::TURN;
+use super::{BATCHES_PER_TURN, Foreign, MAX_FOREIGN, RELAY, TCP, Worker, WorkerMessage, token, worker_of};
 use crate::egress::{Link, Path};
 use crate::ice;
-use crate::peer::{Feeder, Ready, equalise};
+use crate::peer::{Feeder, Ready, Shed, equalise};
 use crate::reflexive::asked_by;
-use crate::socket::{RECEIVE_BATCH, ReceiveBatch, SLOT};
+use crate::socket::{ReceiveBatch, SLOT};
 use portunus_rtp::codec::dependency::DependencyStructure;
 use portunus_rtp::packet::Demux;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// To fall asleep and wake up again costs more than a shorter wait is worth.
+const SHORTEST_DOZE: Duration = Duration::from_micros(80);
 
 impl Worker {
     // === datagrams ===
 
-    pub(super) fn on_readable(&mut self, socket: usize, now: Instant) {
+    /// A socket has something; `alone` if no other one has.
+    pub(super) fn on_readable(&mut self, socket: usize, alone: bool) {
         let Some(mut batch) = self.batch.take() else { return };
+        let begun = Instant::now();
+        let mut now = begun;
         for _ in 0..BATCHES_PER_TURN {
-            let Some(s) = self.sockets.get(socket) else { break };
-            let local = s.local();
-            let n = match batch.receive(s) {
-                Ok(n) => n,
-                Err(error) => {
-                    tracing::warn!(%local, %error, "cannot receive");
-                    break;
-                }
-            };
-            self.received.datagrams += u64::try_from(n).unwrap_or(0);
-            for i in 0..n {
-                match batch.datagram(i) {
-                    Some((bytes, remote)) => {
-                        self.received.bytes += u64::try_from(bytes.len()).unwrap_or(0);
-                        let path = Path { link: Link::Udp(socket), remote };
-                        self.on_datagram(bytes, i, path, local, now);
-                    }
-                    None => self.dropped.too_long += 1,
-                }
+            let most = self.intake.most();
+            let Some(mut n) = self.take(&mut batch, socket, 0, most, now) else { break };
+            let dozed = self.dozed;
+            if alone && n < most {
+                n += self.gather(&mut batch, socket, n, most);
             }
-            self.forward(&batch, now);
-            if n < RECEIVE_BATCH {
+            let dozed = self.dozed.saturating_sub(dozed);
+            self.forward(&batch, now + dozed);
+            let ended = Instant::now();
+            let spent = ended.saturating_duration_since(now).saturating_sub(dozed);
+            self.intake.took(n, most, spent, ended);
+            if n < most || ended.saturating_duration_since(begun) > TURN {
                 break;
             }
+            now = ended;
         }
         self.batch = Some(batch);
+    }
+
+    /// Takes datagrams beside the first `kept` of a batch, until there are `most`; returns how many.
+    fn take(
+        &mut self,
+        batch: &mut ReceiveBatch,
+        socket: usize,
+        kept: usize,
+        most: usize,
+        now: Instant,
+    ) -> Option<usize> {
+        let s = self.sockets.get(socket)?;
+        let local = s.local();
+        let n = match batch.receive_more(s, kept, most.saturating_sub(kept)) {
+            Ok(n) => n,
+            Err(error) => {
+                tracing::warn!(%local, %error, "cannot receive");
+                return None;
+            }
+        };
+        self.intake.waited(batch.waited());
+        self.received.datagrams += u64::try_from(n).unwrap_or(0);
+        for i in kept..kept + n {
+            match batch.datagram(i) {
+                Some((bytes, remote)) => {
+                    self.received.bytes += u64::try_from(bytes.len()).unwrap_or(0);
+                    let path = Path { link: Link::Udp(socket), remote };
+                    self.on_datagram(bytes, i, path, local, now);
+                }
+                None => self.dropped.too_long += 1,
+            }
+        }
+        Some(n)
+    }
+
+    /// Waits for the rest of a frame that comes at once (decision 012): asleep, but for no longer than `gather` allows.
+    fn gather(&mut self, batch: &mut ReceiveBatch, socket: usize, mut kept: usize, most: usize) -> usize {
+        let before = kept;
+        let begun = Instant::now();
+        let mut now = begun;
+        while kept < most
+            && let Some(wait) = self.rest_of_frame(begun, now)
+        {
+            std::thread::sleep(wait);
+            let woken = Instant::now();
+            self.dozed += woken.saturating_duration_since(now);
+            now = woken;
+            let Some(n) = self.take(batch, socket, kept, most, now) else { break };
+            kept += n;
+        }
+        kept - before
+    }
+
+    /// How long to wait now for the rest of a frame, having begun to at that time.
+    fn rest_of_frame(&self, begun: Instant, now: Instant) -> Option<Duration> {
+        let most = self.settings.gather;
+        let left = most.checked_sub(now.saturating_duration_since(begun)).filter(|left| !left.is_zero())?;
+        let most_us = u32::try_from(most.as_micros()).unwrap_or(u32::MAX);
+        let complete = |r: &Ready| self.peers.get(r.peer)?.frame_complete_at(r.line, r.source, most_us);
+        let at_us = self.ready.iter().filter_map(complete).max()?;
+        let wait = Duration::from_micros(at_us.saturating_sub(self.clock.micros(now)));
+        Some(wait.max(SHORTEST_DOZE).min(left))
     }
 
     /// One datagram: STUN decides whose a path is; everything else must come over a path that STUN proved.
@@ -116,6 +176,12 @@ impl Worker {
             Some(heard) => {
                 if let Link::Tcp(connection) = path.link {
                     self.connections.prove(connection);
+                }
+                if let Some(seen) = heard.seen {
+                    self.ways_out.keep(seen, now);
+                }
+                if let Some(remapped) = heard.remapped {
+                    self.on_remapped(remapped.seen, now);
                 }
                 if let Some(old) = heard.forgotten
                     && self.by_path.get(&old) == Some(&key)
@@ -243,7 +309,7 @@ impl Worker {
 
     // === packets on their way ===
 
-    fn forward(&mut self, batch: &ReceiveBatch, now: Instant) {
+    pub(super) fn forward(&mut self, batch: &ReceiveBatch, now: Instant) {
         if !self.ready.is_empty() {
             self.forward_from(&|i| batch.slot(i).map(<[u8; SLOT]>::as_slice), now);
         }
@@ -273,6 +339,7 @@ impl Worker {
             if peer.is_recorded(first.line) {
                 self.put_on_tape(group, structure.as_deref(), slot, now);
             }
+            self.send_out(group, structure.as_deref(), slot, now);
             self.fan_out(group, source, video, structure.as_deref(), slot, now);
         }
         ready.clear();
@@ -307,7 +374,9 @@ impl Worker {
         now: Instant,
     ) {
         if video {
-            equalise(group);
+            if self.settings.pad_frames {
+                equalise(group);
+            }
             let now_us = self.clock.micros(now);
             match source {
                 (Feeder::Peer(key), line) => {
@@ -324,7 +393,9 @@ impl Worker {
         }
         let group = &*group;
         let mut n = 0;
+        let (all, number) = (self.count_subscribers(source), number_of(source));
         while let Some((sink, line)) = self.subscriber(source, n) {
+            let shed = if video { self.overload.shed(n, all, number) } else { Shed::Nothing };
             n += 1;
             if !self.egress.has_room_for(group.len()) {
                 self.flush();
@@ -332,7 +403,7 @@ impl Worker {
             self.with_peer(sink, now, |peer, cx| {
                 for packet in group {
                     if let Some(bytes) = slot(packet.slot).and_then(|s| s.get(..packet.len)) {
-                        peer.send_rtp(cx, line, packet, structure, bytes, now);
+                        peer.send_rtp(cx, line, (packet, shed), structure, bytes, now);
                     }
                 }
             });
@@ -343,9 +414,23 @@ impl Worker {
         if self.egress.is_empty() {
             return;
         }
-        let (connections, epoll) = (&mut self.connections, &self.epoll);
-        self.egress.flush(&mut self.sockets, &mut self.sent, |connection, bytes| {
-            connections.write(connection, bytes, epoll, token(TCP, connection));
+        let (connections, upstreams, epoll) = (&mut self.connections, &mut self.upstreams, &self.epoll);
+        self.egress.flush(&mut self.sockets, &mut self.sent, |link, bytes| match link {
+            Link::Tcp(connection) => connections.write(connection, bytes, epoll, token(TCP, connection)),
+            Link::Relay(index) => {
+                if let Some(upstream) = upstreams.get_mut(index) {
+                    upstream.queue(bytes);
+                }
+            }
+            Link::Udp(_) => {}
         });
+        for (index, upstream) in upstreams {
+            upstream.pump(epoll, token(RELAY, index));
+        }
     }
+}
+
+/// So that sources do not all lose at the same step.
+fn number_of((Feeder::Peer(key) | Feeder::Mirror(key), line): (Feeder, usize)) -> usize {
+    key + line
 }

@@ -7,9 +7,13 @@
 #[cfg(feature = "bench")]
 mod benched;
 mod commands;
+mod forwards;
 mod ingress;
+mod intake;
 mod mailbox;
 mod negotiation;
+mod overload;
+mod relays;
 mod routes;
 #[cfg(test)]
 mod simulated;
@@ -26,17 +30,22 @@ use crate::mdns::Resolver;
 use crate::mirror::{Mirror, MirrorMessage, Parcel};
 use crate::peer::{Feeder, Peer, PeerCx, Ready, Resend};
 use crate::random::Random;
-use crate::reflexive::{Reflexive, server_for, transaction_of};
+use crate::reflexive::{Reflexive, WaysOut, server_for, transaction_of};
 use crate::settings::{Settings, Tuning};
 use crate::socket::{Epoll, ReceiveBatch, UdpSocket, Waker};
 use crate::status::{Received, StatusCell};
 use crate::tcp::{Connections, Listener};
+use crate::turn::Found;
 use crate::wheel::Wheel;
+use forwards::Outgoing;
+use intake::Intake;
+use overload::Overload;
 use portunus_bwe::Costs;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent, RouteEnd};
 use portunus_rtp::store::Resend as Entry;
 use portunus_sdp::Candidate;
+use relays::Upstream;
 use status::Gone;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -75,6 +84,10 @@ pub(crate) enum WorkerMessage {
     Datagrams(Vec<Foreign>),
     /// The addresses of the STUN server.
     StunServer(Vec<SocketAddr>),
+    /// Another worker's peer sees our shared port at this address.
+    SeenAt(SocketAddr),
+    /// The TURN servers, and where their names led.
+    TurnServers(Vec<Found>),
     /// A `.local` candidate of this handle was resolved.
     Resolved(HandleId, Box<Candidate>),
     /// Settings that were changed.
@@ -133,6 +146,8 @@ pub(crate) struct Worker {
     connections: Connections,
     reflexive: HashMap<usize, Reflexive>,
     stun_servers: Vec<SocketAddr>,
+    /// TURN servers, by the numbers of their links.
+    upstreams: slab::Slab<Upstream>,
     resolver: Option<Resolver>,
     gathering: Vec<Gathering>,
     random: Random,
@@ -143,6 +158,10 @@ pub(crate) struct Worker {
     by_path: HashMap<Path, usize>,
     foreign: HashMap<SocketAddr, usize>,
     handed_over: Vec<Vec<Foreign>>,
+
+    outgoing: Outgoing,
+    /// Feedback ports by their sockets: peer, line, and the forwarder's number.
+    feedback: HashMap<usize, (usize, usize, u32)>,
 
     mirrors: slab::Slab<Mirror>,
     by_source: HashMap<RouteEnd, usize>,
@@ -155,6 +174,10 @@ pub(crate) struct Worker {
     /// [`Dropped::parcel_packets`] when it was last told of.
     parcel_packets_told: u64,
 
+    intake: Intake,
+    /// Slept in the middle of this turn.
+    dozed: Duration,
+    overload: Overload,
     batch: Option<Box<ReceiveBatch>>,
     ready: Vec<Ready>,
     due: Vec<usize>,
@@ -168,7 +191,13 @@ pub(crate) struct Worker {
     pub(crate) dropped: Dropped,
     /// What peers counted that are gone.
     gone: Gone,
+    /// Peers that showed that a NAT changes our port.
+    remapped: u64,
+    /// The ports it gave.
+    ways_out: WaysOut,
     longest_turn: Duration,
+    /// In the last second.
+    furthest_behind: Duration,
     status: StatusCell,
     #[cfg(feature = "bench")]
     watch: Option<benched::Watch>,
@@ -179,6 +208,8 @@ pub(crate) struct Worker {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Dropped {
     pub(crate) too_long: u64,
+    /// At sockets that are gone, because their buffers were full.
+    pub(crate) overflowed: u64,
     pub(crate) unknown_kind: u64,
     pub(crate) stranger: u64,
     pub(crate) unauthenticated_stun: u64,
@@ -207,24 +238,17 @@ const WAKE: u64 = 0;
 const UDP: u64 = 1 << 32;
 const LISTEN: u64 = 2 << 32;
 const TCP: u64 = 3 << 32;
+const FEEDBACK: u64 = 4 << 32;
+const RELAY: u64 = 5 << 32;
 const KIND: u64 = 0xffff_ffff_0000_0000;
 
 impl Worker {
-    pub(crate) fn new(start: Start) -> io::Result<Self> {
-        let now = Instant::now();
-        let epoll = Epoll::new()?;
+    pub(crate) fn new(start: Start, now: Instant) -> io::Result<Self> {
+        let mut epoll = Epoll::new()?;
         epoll.add(start.waker.fd(), WAKE, false)?;
-        let mut sockets = Sockets::default();
-        let mut reflexive = HashMap::new();
-        for socket in start.sockets {
-            let fd = socket.fd();
-            let i = sockets.insert(socket);
-            epoll.add(fd, token(UDP, i), false)?;
-            reflexive.insert(i, Reflexive::new(now));
-        }
-        for (i, listener) in start.listeners.iter().enumerate() {
-            epoll.add(listener.fd(), token(LISTEN, i), false)?;
-        }
+        let (sockets, reflexive) = watched(start.sockets, &mut epoll, now);
+        let mut listeners = start.listeners.iter().enumerate();
+        listeners.try_for_each(|(i, listener)| epoll.add(listener.fd(), token(LISTEN, i), false))?;
         let others = start.others.len();
         Ok(Self {
             index: start.index,
@@ -243,6 +267,7 @@ impl Worker {
             connections: Connections::default(),
             reflexive,
             stun_servers: Vec::new(),
+            upstreams: slab::Slab::new(),
             resolver: None,
             gathering: Vec::new(),
             random: Random::new(),
@@ -252,6 +277,8 @@ impl Worker {
             by_path: HashMap::new(),
             foreign: HashMap::new(),
             handed_over: (0..others).map(|_| Vec::new()).collect(),
+            outgoing: Outgoing::default(),
+            feedback: HashMap::new(),
             mirrors: slab::Slab::new(),
             by_source: HashMap::new(),
             mirrors_made: 0,
@@ -259,6 +286,9 @@ impl Worker {
             waiting_posts: (0..others).map(|_| VecDeque::new()).collect(),
             parcels: (0..others).map(|_| Parcel::default()).collect(),
             parcel_packets_told: 0,
+            intake: Intake::default(),
+            dozed: Duration::ZERO,
+            overload: Overload::new(now),
             batch: Some(Box::new(ReceiveBatch::new())),
             ready: Vec::with_capacity(256),
             due: Vec::new(),
@@ -270,7 +300,10 @@ impl Worker {
             sent: SendCounters::default(),
             dropped: Dropped::default(),
             gone: Gone::default(),
+            remapped: 0,
+            ways_out: WaysOut::default(),
             longest_turn: Duration::ZERO,
+            furthest_behind: Duration::ZERO,
             status: start.status,
             #[cfg(feature = "bench")]
             watch: None,
@@ -282,6 +315,7 @@ impl Worker {
     pub(crate) fn run(mut self) {
         self.run_until_stopped();
         self.close_all(Instant::now());
+        self.give_up_relays();
     }
 
     fn run_until_stopped(&mut self) {
@@ -298,8 +332,11 @@ impl Worker {
             }
             let now = Instant::now();
             begun = now;
+            let slept = now.saturating_duration_since(ended) + std::mem::take(&mut self.dozed);
+            self.weigh(slept, now);
+            let alone = ready.len() == 1;
             for token in ready.iter().copied() {
-                self.on_token(token, now);
+                self.on_token(token, alone, now);
             }
             self.on_timers(now);
             if now >= housekeeping {
@@ -322,19 +359,24 @@ impl Worker {
         if let Some(at) = self.gathering.iter().map(|g| self.gathers_at(g)).min() {
             sleep = sleep.min(at.saturating_duration_since(now));
         }
+        if let Some(at) = self.relays_at(now) {
+            sleep = sleep.min(at.saturating_duration_since(now));
+        }
         sleep
     }
 
-    fn on_token(&mut self, token: u64, now: Instant) {
+    fn on_token(&mut self, token: u64, alone: bool, now: Instant) {
         let index = usize::try_from(token & !KIND).unwrap_or(usize::MAX);
         match token & KIND {
-            UDP => self.on_readable(index, now),
+            UDP => self.on_readable(index, alone),
             LISTEN => {
                 if let Some(listener) = self.listeners.get(index) {
                     self.connections.accept(listener, &self.epoll, |i| self::token(TCP, i), now);
                 }
             }
             TCP => self.on_connection(index, now),
+            FEEDBACK => self.on_feedback(index, now),
+            RELAY => self.on_relay(index, now),
             _ => {
                 self.waker.reset();
                 self.take_messages(now);
@@ -360,12 +402,15 @@ impl Worker {
         self.due = due;
         self.ask_stun_server(now);
         self.end_gathering(now);
+        self.drive_relays(now);
     }
 
     fn keep_house(&mut self, now: Instant) {
         while let Some(index) = self.connections.overdue(now) {
             self.close_connection(index);
         }
+        self.retire_relays(now);
+        self.refresh_pictures(now);
         let packets = self.dropped.parcel_packets - self.parcel_packets_told;
         if packets > 0 {
             self.parcel_packets_told = self.dropped.parcel_packets;
@@ -527,11 +572,15 @@ impl Worker {
             let (to, ask) = (mirrored.to, mirrored.ask);
             self.post(to.worker, MirrorMessage::Described { to, ask, description: None });
         }
+        for socket in peer.feedback_sockets() {
+            self.close_feedback(socket);
+        }
         if !peer.own_sockets().is_empty() {
             self.flush();
         }
         for socket in peer.own_sockets() {
             if let Some(s) = self.sockets.get(*socket) {
+                self.dropped.overflowed += u64::from(s.overflowed());
                 self.epoll.remove(s.fd());
             }
             self.reflexive.remove(socket);
@@ -579,6 +628,20 @@ const fn can_be_missed(event: &MediaEvent) -> bool {
             | MediaEvent::Stats(_)
             | MediaEvent::Data(_)
     )
+}
+
+/// The shared sockets, and what is known of their reflexive addresses.
+fn watched(all: Vec<UdpSocket>, epoll: &mut Epoll, now: Instant) -> (Sockets, HashMap<usize, Reflexive>) {
+    let (mut sockets, mut reflexive) = (Sockets::default(), HashMap::new());
+    for socket in all {
+        socket.enlarge_buffers();
+        socket.note_arrivals();
+        let fd = socket.fd();
+        let i = sockets.insert(socket);
+        epoll.add_polled(fd, token(UDP, i));
+        reflexive.insert(i, Reflexive::new(now));
+    }
+    (sockets, reflexive)
 }
 
 fn token(kind: u64, index: usize) -> u64 {

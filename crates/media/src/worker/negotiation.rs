@@ -1,8 +1,8 @@
 //! New peers, their ports, and our part of a description.
 
-use super::{GATHER, Gathering, UDP, Worker, token};
-use crate::addresses::{self, Advertised, bind_each, candidates, with_port};
-use crate::peer::{Feeder, Peer};
+use super::{GATHER, Gathering, UDP, Worker, WorkerMessage, token};
+use crate::addresses::{self, Advertised, RelayedBy, bind_each, candidates, with_port};
+use crate::peer::{Feeder, Peer, trickle};
 use crate::random;
 use crate::reflexive::{Reflexive, server_for};
 use crate::socket::UdpSocket;
@@ -11,6 +11,7 @@ use portunus_plugin::media::{MediaEvent, Negotiation};
 use portunus_plugin::report::FeederReport;
 use portunus_sdp::LocalTransport;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,7 @@ impl Worker {
                 }
             },
         };
+        self.know_relays(key);
         let old = self.peers.get(key).map(|p| p.ufrag().to_owned());
         let index = self.index;
         let layouts = self.peers.get(key).map(|p| p.layouts()).unwrap_or_default();
@@ -70,8 +72,9 @@ impl Worker {
         let credentials = (ufrag.clone(), pwd);
         let mut peer =
             Peer::new(n.handle, credentials, n.offering, &self.settings, dtls, &mut self.random, now);
-        for address in self.advertised(&sockets) {
-            peer.add_local(address.local, address.tcp);
+        peer.set_relay_only(n.relay_only);
+        for address in self.advertised(&sockets, n.relay_only, now) {
+            peer.add_local(&address);
         }
         peer.own(sockets);
         let key = self.peers.insert(Box::new(peer));
@@ -98,6 +101,7 @@ impl Worker {
             for socket in bound {
                 let fd = socket.fd();
                 let i = self.sockets.insert(socket);
+                self.sockets.get(i)?.note_arrivals();
                 self.epoll.add(fd, token(UDP, i), false).ok()?;
                 self.reflexive.insert(i, Reflexive::new(now));
                 indices.push(i);
@@ -109,21 +113,57 @@ impl Worker {
     }
 
     /// What a peer with these sockets of its own (or none) can be reached at.
-    fn advertised(&self, own: &[usize]) -> Vec<Advertised> {
+    fn advertised(&self, own: &[usize], relay_only: bool, now: Instant) -> Vec<Advertised> {
+        let mut out = if relay_only { Vec::new() } else { self.advertised_here(own, now) };
+        let relays = self.egress.relays.allocations().filter(|(index, _)| self.offers_relay(*index));
+        out.extend(relays.map(|(index, allocation)| Advertised {
+            local: allocation.relayed,
+            reflexive: None,
+            tcp: false,
+            relay: Some(RelayedBy { link: index, mapped: allocation.mapped, stream: self.is_stream(index) }),
+        }));
+        out
+    }
+
+    /// The part of it that is on this machine.
+    fn advertised_here(&self, own: &[usize], now: Instant) -> Vec<Advertised> {
         let mut out = Vec::new();
         for (i, socket) in self.sockets.iter() {
             let shared = self.settings.port_range.is_none();
             if shared || own.contains(&i) {
                 let reflexive = self.reflexive.get(&i).and_then(Reflexive::mapped);
-                out.push(Advertised { local: socket.local(), reflexive, tcp: false });
+                out.push(Advertised { local: socket.local(), reflexive, tcp: false, relay: None });
+                if let Some(known) = reflexive.filter(|_| shared) {
+                    let others = self.ways_out.beside(known, now);
+                    let others = others.map(|seen| Advertised {
+                        local: socket.local(),
+                        reflexive: Some(seen),
+                        tcp: false,
+                        relay: None,
+                    });
+                    out.extend(others);
+                }
             }
         }
         out.extend(self.listeners.iter().map(|l| Advertised {
             local: l.local(),
             reflexive: None,
             tcp: true,
+            relay: None,
         }));
         out
+    }
+
+    /// A peer sees our port under another number than it was told. With a port that peers share others will, too: a NAT
+    /// takes a changed port for new flows of the same socket.
+    pub(super) fn on_remapped(&mut self, seen: SocketAddr, now: Instant) {
+        self.remapped += 1;
+        self.ways_out.learn(seen, now);
+        if self.settings.single_port {
+            for (_, other) in self.others.iter().enumerate().filter(|(index, _)| *index != self.index) {
+                let _ = other.try_send(WorkerMessage::SeenAt(seen));
+            }
+        }
     }
 
     /// Gives the control task our part of a description, now or when gathering has ended.
@@ -133,7 +173,7 @@ impl Worker {
             self.gathering.push(Gathering { peer: key, exchange, until: now + GATHER });
             return;
         }
-        self.send_local(key, exchange);
+        self.send_local(key, exchange, now);
     }
 
     /// Those of a peer's own sockets whose address a STUN server is asked for.
@@ -170,7 +210,7 @@ impl Worker {
                 );
             }
             let g = self.gathering.swap_remove(i);
-            self.send_local(g.peer, g.exchange);
+            self.send_local(g.peer, g.exchange, now);
         }
     }
 
@@ -178,7 +218,8 @@ impl Worker {
     pub(super) fn on_report(&mut self, handle: HandleId, question: u64, now: Instant) {
         let Some(key) = self.by_handle.get(&handle).copied() else { return };
         let Some(peer) = self.peers.get(key) else { return };
-        let local = candidates(&self.advertised(peer.own_sockets()), &self.settings);
+        let local =
+            candidates(&self.advertised(peer.own_sockets(), peer.is_relay_only(), now), &self.settings);
         let feeders = self.feeders_of(key);
         self.with_peer(key, now, |peer, cx| {
             let mut report = Box::new(peer.report(cx, local, now));
@@ -203,10 +244,11 @@ impl Worker {
         (0..peer.layouts().len()).map(of_line).collect()
     }
 
-    fn send_local(&mut self, key: usize, exchange: u64) {
+    fn send_local(&mut self, key: usize, exchange: u64, now: Instant) {
         let Some(peer) = self.peers.get(key) else { return };
         let (handle, setup, ssrcs) = (peer.handle(), peer.setup(), peer.local_ssrcs());
-        let candidates = candidates(&self.advertised(peer.own_sockets()), &self.settings);
+        let advertised = self.advertised(peer.own_sockets(), peer.is_relay_only(), now);
+        let candidates = candidates(&advertised, &self.settings);
         // After a restart a trickled candidate that overtakes the answer would be taken for the old session
         // (janus.js adds it at once), and a lite agent cannot make up for it: the answer carries them, too.
         let only_trickled = self.settings.full_trickle && peer.is_new();
@@ -224,11 +266,12 @@ impl Worker {
         };
         let transport = Box::new(transport);
         self.waiting_events.push_back((handle, MediaEvent::Local { exchange, transport }));
-        if self.settings.full_trickle {
-            for c in candidates {
-                self.waiting_events.push_back((handle, MediaEvent::Candidate(Some(Box::new(c)))));
+        let trickles = self.settings.full_trickle;
+        self.with_peer(key, now, |peer, cx| {
+            peer.tell(&candidates);
+            if trickles && let Some(candidates) = peer.hold(candidates, now) {
+                trickle(cx.events, handle, candidates);
             }
-            self.waiting_events.push_back((handle, MediaEvent::Candidate(None)));
-        }
+        });
     }
 }

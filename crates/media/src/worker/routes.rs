@@ -163,6 +163,14 @@ impl Worker {
         }
     }
 
+    /// How many sinks a source has.
+    pub(super) fn count_subscribers(&self, (feeder, line): (Feeder, usize)) -> usize {
+        match feeder {
+            Feeder::Peer(key) => self.peers.get(key).map_or(0, |p| p.count_subscribers(line)),
+            Feeder::Mirror(key) => self.mirrors.get(key).map_or(0, |m| m.subscribers.len()),
+        }
+    }
+
     /// Sink `n` of a source.
     pub(super) fn subscriber(&self, (feeder, line): (Feeder, usize), n: usize) -> Option<(usize, usize)> {
         match feeder {

@@ -4,6 +4,7 @@ use super::Worker;
 use crate::egress::{Link, Path};
 use crate::peer::{Peer, PeerCx, Ready};
 use crate::socket::SLOT;
+use crate::turn::Found;
 use portunus_plugin::HandleId;
 use portunus_plugin::media::{MediaCommand, MediaEvent};
 use std::net::SocketAddr;
@@ -19,13 +20,15 @@ impl Worker {
         now: Instant,
         mut show: impl FnMut(&Ready, &[u8]),
     ) {
-        let Some(socket) = self.sockets.iter().find(|(_, s)| s.local() == local).map(|(i, _)| i) else {
-            return;
-        };
         let mut slot = Box::new([0_u8; SLOT]);
         slot[..bytes.len()].copy_from_slice(bytes);
-        let path = Path { link: Link::Udp(socket), remote: from };
-        self.on_datagram(&mut slot[..bytes.len()], 0, path, local, now);
+        let socket = self.sockets.iter().find(|(_, s)| s.local() == local).map(|(i, _)| i);
+        if let Some(relay) = self.relay_at(local) {
+            self.on_relay_datagram(relay, &mut slot[..bytes.len()], 0, from, now);
+        } else if let Some(socket) = socket {
+            let path = Path { link: Link::Udp(socket), remote: from };
+            self.on_datagram(&mut slot[..bytes.len()], 0, path, local, now);
+        }
         for r in &self.ready {
             show(r, &slot[..r.len]);
         }
@@ -49,10 +52,20 @@ impl Worker {
         self.on_command(command, now);
     }
 
+    /// The TURN servers there are from now on.
+    pub(crate) fn simulate_turn(&mut self, found: &[Found], now: Instant) {
+        self.on_turn_servers(found, now);
+    }
+
     /// What other threads told it, and what it tells other workers.
     pub(crate) fn simulate_messages(&mut self, now: Instant) {
         self.take_messages(now);
         self.send_posts();
+    }
+
+    /// It is this far into leaving things out.
+    pub(crate) fn simulate_overload(&mut self, step: u32) {
+        self.overload.force(step);
     }
 
     /// Mirrors here of other workers' sources, and mirrors elsewhere of ours.
@@ -74,6 +87,15 @@ impl Worker {
             }
         });
         out
+    }
+
+    /// What came to feedback ports; gives their number, and that of all sockets.
+    pub(crate) fn simulate_feedback(&mut self, now: Instant) -> (usize, usize) {
+        let ports: Vec<usize> = self.feedback.keys().copied().collect();
+        for port in &ports {
+            self.on_feedback(*port, now);
+        }
+        (ports.len(), self.sockets.count())
     }
 
     pub(crate) fn on_peer(

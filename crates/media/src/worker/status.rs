@@ -27,13 +27,16 @@ impl Worker {
 
     pub(super) fn publish(&mut self, now: Instant) {
         let mut sum = self.gone;
-        let mut up = 0;
+        let (mut up, mut forwarders) = (0, 0);
         for (_, peer) in &self.peers {
             sum.add(peer);
             up += u64::from(peer.can_send());
+            forwarders += peer.count_outlets();
         }
+        let overflowed = self.sockets.iter().map(|(_, s)| u64::from(s.overflowed())).sum::<u64>();
         let dropped = WorkerStatus::of_dropped(&self.dropped);
-        let Refused { early, forged, replayed, unknown_stream, malformed, no_room, stale } = sum.refused;
+        let Refused { early, forged, replayed, unknown_stream, malformed, no_room, stale, overload } =
+            sum.refused;
         self.status.set(WorkerStatus {
             told: Some(now),
             peers: u64::try_from(self.peers.len()).unwrap_or(u64::MAX),
@@ -43,12 +46,20 @@ impl Worker {
             sent: self.sent.packets,
             sent_bytes: self.sent.bytes,
             coalesced: self.sent.calls_saved,
-            unsent: self.sent.dropped,
+            runs: self.sent.runs,
+            unsent: self.sent.dropped + self.egress.relays.dropped,
             refused: dropped.refused + early + unknown_stream,
             forged: forged + replayed + malformed,
-            shed: dropped.shed + no_room + stale,
+            overflowed: self.dropped.overflowed + overflowed,
+            shed: dropped.shed + no_room + stale + overload,
+            overload: self.overload.level(),
             panics: dropped.panics,
+            behind: std::mem::take(&mut self.furthest_behind),
             longest_turn: std::mem::take(&mut self.longest_turn),
+            remapped: self.remapped,
+            forwarders: u64::try_from(forwarders).unwrap_or(u64::MAX),
+            relays: u64::try_from(self.count_relays()).unwrap_or(u64::MAX),
+            turn_failures: self.egress.relays.failures,
             media: sum.media.at_least(self.status.get().media),
         });
     }

@@ -31,7 +31,7 @@ pub(crate) fn tracks(plan: &Plan, e2ee: bool) -> Vec<Track> {
         let Some(mut subject) = Subject::of(media).filter(|_| comes) else { continue };
         if tracks.iter().all(|t| t.subject.kind != subject.kind) {
             subject.encrypted = e2ee;
-            tracks.push(Track { mid: media.mid.clone(), subject, file: None, paused: false });
+            tracks.push(Track { mid: media.mid.clone(), subject, file: None, withheld: false });
         }
     }
     tracks

@@ -96,7 +96,7 @@ impl EchoTest {
             (None, Some(false)) => echo.end_recordings(cx, h),
             (None, _) => {}
         }
-        echo.pause_recordings(cx, h);
+        echo.withhold(cx, h);
         if self.events {
             cx.notify(Some(h), echo.notice());
         }

@@ -84,13 +84,13 @@ impl Rig {
                 format!("select {} {}/{} {fallback}ms", sink.mid, target.spatial, target.temporal)
             }
             Effect::Record { source, recording } => {
-                let (path, subject) = (recording.place.path(), &recording.subject);
+                let (path, subject) = (recording.mjr.as_ref().unwrap().path(), &recording.subject);
                 let red = subject.red.map_or(String::new(), |pt| format!(" red {pt}"));
                 let e2ee = if subject.encrypted { " e2ee" } else { "" };
                 format!("record {} {} {}{red}{e2ee}", source.mid, path.display(), subject.codec)
             }
-            Effect::PauseRecording { source, paused } => {
-                format!("{} recording {}", if paused { "pause" } else { "resume" }, source.mid)
+            Effect::Withhold { source, withheld } => {
+                format!("{} {}", if withheld { "withhold" } else { "let through" }, source.mid)
             }
             Effect::EndRecording { source } => format!("end recording {}", source.mid),
             Effect::Keyframe { source } => format!("keyframe {}", source.mid),
@@ -272,12 +272,15 @@ fn a_recording_has_a_file_for_each_medium() {
 fn what_is_switched_off_is_not_recorded() {
     let mut rig = Rig::connected(&plain());
     let seen = rig.message(json!({"record": true, "filename": "x", "audio": false}), None);
-    assert!(seen.contains(&"pause recording 0".to_owned()), "{seen:?}");
+    assert!(seen.contains(&"withhold 0".to_owned()), "{seen:?}");
     let seen = rig.message(json!({"audio": true, "video": false}), None);
-    let wanted = ["resume recording 0".to_owned(), "pause recording 1".to_owned()];
+    let wanted = ["let through 0".to_owned(), "withhold 1".to_owned()];
     assert!(wanted.iter().all(|w| seen.contains(w)), "{seen:?}");
     let seen = rig.message(json!({"audio": true, "video": false}), Some(&plain()));
-    assert!(!seen.iter().any(|e| e.contains("recording 0") || e.contains("recording 1")), "{seen:?}");
+    assert!(
+        !seen.iter().any(|e| ["record ", "withhold", "let through"].iter().any(|w| e.starts_with(w))),
+        "{seen:?}"
+    );
 }
 
 #[test]

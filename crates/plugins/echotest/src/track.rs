@@ -13,7 +13,7 @@ pub(crate) struct Track {
     /// The name of its file while it is recorded.
     pub(crate) file: Option<String>,
     /// It is recorded, but switched off: nothing is written.
-    pub(crate) paused: bool,
+    pub(crate) withheld: bool,
 }
 
 /// Where a recording is asked for: the path of its files but for their endings.
@@ -61,22 +61,24 @@ impl Echo {
         for track in self.tracks.iter_mut().filter(|t| t.file.is_none()) {
             let Ok(place) = wish.place(&track.subject.kind) else { continue };
             track.file = Some(format!("{}.mjr", place.name()));
-            track.paused = false;
-            cx.record(RouteEnd::new(h, &track.mid), Recording { place, subject: track.subject.clone() });
+            cx.record(
+                RouteEnd::new(h, &track.mid),
+                Recording { mjr: Some(place), film: None, subject: track.subject.clone() },
+            );
         }
     }
 
     /// What is switched off is not recorded either.
-    pub(crate) fn pause_recordings(&mut self, cx: &mut Cx, h: HandleId) {
+    pub(crate) fn withhold(&mut self, cx: &mut Cx, h: HandleId) {
         let (audio, video) = (self.audio, self.video);
         for track in self.tracks.iter_mut().filter(|t| t.file.is_some()) {
-            let paused = match track.subject.kind {
+            let withheld = match track.subject.kind {
                 MediaKind::Audio => !audio,
                 MediaKind::Video => !video,
                 _ => false,
             };
-            if std::mem::replace(&mut track.paused, paused) != paused {
-                cx.pause_recording(RouteEnd::new(h, &track.mid), paused);
+            if std::mem::replace(&mut track.withheld, withheld) != withheld {
+                cx.withhold(RouteEnd::new(h, &track.mid), withheld);
             }
         }
     }
@@ -93,12 +95,14 @@ impl Echo {
     /// The m-lines were negotiated: what is recorded and did not change goes on.
     pub(crate) fn set_tracks(&mut self, cx: &mut Cx, h: HandleId, mut tracks: Vec<Track>) {
         for old in &mut self.tracks {
-            if old.file.is_none() {
-                continue;
+            let same = tracks.iter_mut().find(|new| new.mid == old.mid);
+            let goes_on = same.as_ref().is_some_and(|new| new.subject == old.subject);
+            if old.file.is_some() && !goes_on {
+                cx.end_recording(RouteEnd::new(h, &old.mid));
             }
-            match tracks.iter_mut().find(|new| new.mid == old.mid && new.subject == old.subject) {
-                Some(new) => (new.file, new.paused) = (old.file.take(), old.paused),
-                None => cx.end_recording(RouteEnd::new(h, &old.mid)),
+            if let Some(new) = same {
+                new.withheld = old.withheld;
+                new.file = old.file.take().filter(|_| goes_on);
             }
         }
         self.tracks = tracks;
@@ -123,7 +127,7 @@ impl Echo {
                 let file = track.file.as_deref()?;
                 Some(json!({ "event": "recording-resumed", "media": media, "file": file }))
             }
-            RecordingNews::Ended { .. } => None,
+            RecordingNews::Playable { .. } | RecordingNews::Ended { .. } => None,
         }
     }
 

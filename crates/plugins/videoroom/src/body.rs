@@ -2,6 +2,7 @@
 
 use crate::error::Refusal;
 use portunus_api::{Kind, Object, Value, optional, require, token};
+use portunus_plugin::recording::Format;
 
 /// An element: its name, its type, and whether it must be there.
 pub(crate) type Field = (&'static str, Kind, bool);
@@ -47,6 +48,15 @@ pub(crate) fn check_secret(o: &Object, name: &str, right: Option<&str>) -> Resul
         true => Ok(()),
         false => Err(Refusal::unauthorized(&format!("wrong {name}"))),
     }
+}
+
+/// What files recordings are to be.
+pub(crate) fn format(o: &Object, name: &str) -> Result<Option<Format>, Refusal> {
+    let word = text(o, name).filter(|word| !word.is_empty());
+    let format = word.map(|word| Format::of(&word).ok_or(()));
+    format
+        .transpose()
+        .map_err(|()| Refusal::invalid(format!("Invalid element ({name} should be mjr, playable or both)")))
 }
 
 /// A layer: 0, 1 or 2.

@@ -7,8 +7,7 @@
 //! Invariants: a participant is in [`Room::participants`] exactly as long as he is in the room; a subscriber's source
 //! names a feed that is there; when all have left, nothing of them remains.
 //!
-//! Deliberately absent: RTP forwarding and remote publishers. Their requests are checked and then refused with
-//! an error that says so.
+//! Deliberately absent: remote publishers. Their requests are checked and then refused with an error that says so.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -17,6 +16,7 @@
 
 mod body;
 mod error;
+mod forwarder;
 mod happenings;
 mod id;
 mod layers;
@@ -30,7 +30,7 @@ mod subscriber;
 
 use error::Refusal;
 use id::{Id, IdKind};
-use portunus_plugin::recording::Places;
+use portunus_plugin::recording::{Format, Places};
 use portunus_plugin::{
     About, Cx, HandleId, MediaEvent, Message, Object, Outcome, Plugin, PluginError, Reply, Ticket, Value,
 };
@@ -64,6 +64,8 @@ pub struct Settings {
     pub token_secret: Option<String>,
     /// Where recordings may be.
     pub places: Places,
+    /// What files they are, unless a room or a publisher says otherwise.
+    pub rec_format: Format,
 }
 
 impl fmt::Debug for Settings {
@@ -138,6 +140,14 @@ impl VideoRoom {
     /// The publisher with this id, whether he publishes or not.
     pub(crate) fn feed(&self, room: &Id, id: &Id) -> Option<&Publisher> {
         find_feed(&self.rooms, &self.publishers, room, id)
+    }
+
+    pub(crate) fn feed_mut(&mut self, room: &Id, id: &Id) -> Option<&mut Publisher> {
+        let room = self.rooms.get_mut(room)?;
+        match room.participants.get(id) {
+            Some(h) => self.publishers.get_mut(h),
+            None => room.dummy.as_deref_mut().filter(|dummy| dummy.id == *id),
+        }
     }
 
     /// Whether layers of this room's subscribers follow their networks.
@@ -221,7 +231,7 @@ impl Plugin for VideoRoom {
     }
 
     fn done(&mut self, cx: &mut Cx, ticket: Ticket, outcome: Outcome) -> Value {
-        self.on_stored(cx, ticket, outcome)
+        self.on_done(cx, ticket, outcome)
     }
 
     fn media(&mut self, cx: &mut Cx, h: HandleId, event: &MediaEvent) {

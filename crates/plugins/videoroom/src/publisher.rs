@@ -1,10 +1,11 @@
 //! A participant: somebody who joined as a publisher, whether he publishes or not.
 
+use crate::forwarder::Forwarder;
 use crate::id::Id;
 use crate::room::Config;
 use portunus_api::{Object, Value};
 use portunus_plugin::media::{AudioWatch, PlayoutDelay};
-use portunus_plugin::recording::Subject;
+use portunus_plugin::recording::{Format as FileFormat, Subject};
 use portunus_plugin::{Cx, Description, HandleId, Plan, RouteEnd, Svc};
 use portunus_sdp::{Codec, Direction, MediaKind, ext};
 
@@ -41,6 +42,12 @@ pub(crate) struct Publisher {
     pub(crate) recording: bool,
     /// What their files are to be called.
     pub(crate) recording_base: Option<String>,
+    /// What files they are to be, if he said so.
+    pub(crate) rec_format: Option<FileFormat>,
+    /// The file that plays, while there is one.
+    pub(crate) playable: Option<String>,
+    /// One of his streams was forwarded once.
+    pub(crate) was_forwarded: bool,
 }
 
 /// What a publisher sends on one m-line.
@@ -69,17 +76,21 @@ pub(crate) struct Stream {
     pub(crate) subject: Option<Subject>,
     /// It is recorded.
     pub(crate) recorded: Option<Recorded>,
+    /// Whom it is forwarded to.
+    pub(crate) forwarders: Vec<Forwarder>,
+    /// It is neither recorded nor forwarded: the media engine knows.
+    pub(crate) withheld: bool,
 }
 
 /// A recording that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recorded {
-    /// The name of the file.
-    pub(crate) file: String,
+    /// The name of its MJR file, if it has one.
+    pub(crate) file: Option<String>,
+    /// What was wanted.
+    pub(crate) format: FileFormat,
     /// What the stream was like when it began.
     pub(crate) subject: Subject,
-    /// The stream is muted: nothing is written.
-    pub(crate) paused: bool,
 }
 
 /// What a subscriber must know of a stream to be offered it.
@@ -140,6 +151,9 @@ impl Publisher {
             streams: Vec::new(),
             recording: false,
             recording_base: None,
+            rec_format: None,
+            playable: None,
+            was_forwarded: false,
         }
     }
 
@@ -296,6 +310,8 @@ impl Stream {
             max_delay: None,
             subject: None,
             recorded: None,
+            forwarders: Vec::new(),
+            withheld: false,
         }
     }
 

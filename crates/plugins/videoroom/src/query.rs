@@ -31,6 +31,9 @@ impl VideoRoom {
         if publisher.e2ee {
             o.insert("e2ee".into(), true.into());
         }
+        if let Some(file) = &publisher.playable {
+            o.insert("playable".into(), file.as_str().into());
+        }
         let of_feed = self.subscribers_of(&publisher.room, &publisher.id);
         let streams = publisher.streams.iter().map(|stream| {
             let mut s = Object::new();
@@ -43,8 +46,8 @@ impl VideoRoom {
             if let Some(codec) = stream.format.codec {
                 s.insert("codec".into(), codec.api_name().into());
             }
-            if let Some(recorded) = &stream.recorded {
-                s.insert("recording".into(), recorded.file.as_str().into());
+            if let Some(file) = stream.recorded.as_ref().and_then(|r| r.file.as_deref()) {
+                s.insert("recording".into(), file.into());
             }
             if let Some(talking) = stream.talking {
                 s.insert("audio-level-dBov".into(), stream.level.into());

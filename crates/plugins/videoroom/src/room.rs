@@ -6,6 +6,7 @@ use crate::id::Id;
 use crate::publisher::Publisher;
 use portunus_api::{Kind, Object, Value, json};
 use portunus_plugin::HandleId;
+use portunus_plugin::recording::Format;
 use portunus_sdp::Codec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) record: bool,
     pub(crate) rec_dir: Option<String>,
     pub(crate) lock_record: bool,
+    /// What files recordings are, if it was said.
+    pub(crate) rec_format: Option<Format>,
     pub(crate) notify_joining: bool,
     pub(crate) dummy_publisher: bool,
     pub(crate) dummy_streams: Vec<DummyStream>,
@@ -67,7 +70,7 @@ pub(crate) struct DummyStream {
 }
 
 /// The elements of `create` but `room`, `admin_key` and `allowed`, in the order they are checked in.
-pub(crate) const FIELDS: [Field; 35] = [
+pub(crate) const FIELDS: [Field; 36] = [
     ("description", Kind::String, false),
     ("is_private", Kind::Boolean, false),
     ("allowed", Kind::Array, false),
@@ -95,6 +98,7 @@ pub(crate) const FIELDS: [Field; 35] = [
     ("record", Kind::Boolean, false),
     ("rec_dir", Kind::String, false),
     ("lock_record", Kind::Boolean, false),
+    ("rec_format", Kind::String, false),
     ("permanent", Kind::Boolean, false),
     ("notify_joining", Kind::Boolean, false),
     ("require_e2ee", Kind::Boolean, false),
@@ -143,6 +147,7 @@ impl Config {
             record: on("record", false),
             rec_dir: non_empty("rec_dir"),
             lock_record: on("lock_record", false),
+            rec_format: body::format(o, "rec_format")?,
             notify_joining: on("notify_joining", false),
             dummy_publisher: on("dummy_publisher", false),
             dummy_streams: body::objects(o, "dummy_streams").iter().filter_map(dummy_stream).collect(),
@@ -249,6 +254,9 @@ impl Config {
         }
         if self.threads > 0 {
             o.insert("threads".into(), self.threads.into());
+        }
+        if let Some(format) = self.rec_format {
+            o.insert("rec_format".into(), format.name().into());
         }
         if let Some(automatic) = self.automatic_layers {
             o.insert("automatic_layers".into(), automatic.into());

@@ -63,9 +63,39 @@ fn loss_and_highest_are_reported_per_interval() {
     );
     assert_eq!(stats.report(7, 0).unwrap().fraction_lost, 0);
     assert_eq!((stats.received(), stats.bytes(), stats.duplicates(), stats.lost()), (175, 175_000, 1, 25));
-    // A recovered packet counts as received.
+    // One that comes late was not lost.
     assert!(stats.on_packet(base + 199, 0, 1000, 0));
     assert_eq!(stats.report(7, 0).unwrap().cumulative_lost, 24);
+}
+
+#[test]
+fn a_packet_that_a_repair_brings_stays_lost() {
+    let mut stats = ReceiverStats::new(90_000);
+    let base = 1 << 16;
+    for s in (0..100).filter(|s| s % 10 != 5) {
+        assert!(stats.on_packet(base + s, 0, 1000, 0));
+    }
+    let jitter = stats.jitter();
+    for s in (0..100).filter(|s| s % 10 == 5) {
+        assert!(stats.on_repair(base + s, 1000, 900_000));
+        assert!(!stats.on_repair(base + s, 1000, 900_000), "twice");
+        assert!(!stats.on_packet(base + s, 0, 1000, 900_000), "it came late, too");
+    }
+    // The last of a burst: that it was sent is known by its repair.
+    assert!(stats.on_repair(base + 100, 1000, 900_000));
+    assert_eq!((stats.received(), stats.repaired(), stats.lost(), stats.bytes()), (101, 11, 11, 101_000));
+    assert_eq!((stats.take_lost(), stats.jitter()), (11, jitter));
+    let block = stats.report(7, 0).unwrap();
+    assert_eq!((block.cumulative_lost, block.fraction_lost), (11, (11 * 256 / 101) as u8));
+    assert_eq!(block.highest_sequence, 100);
+}
+
+#[test]
+fn a_repair_may_be_the_first_of_a_stream() {
+    let mut stats = ReceiverStats::new(90_000);
+    assert!(stats.on_repair(70_000, 1000, 0));
+    assert!(stats.on_packet(70_001, 0, 1000, 0));
+    assert_eq!((stats.received(), stats.lost()), (2, 1));
 }
 
 #[test]
@@ -107,9 +137,10 @@ fn sender_reports_are_echoed() {
     assert_eq!(stats.last_packet_us(), Some(0));
 }
 
+/// With a round trip of 20 ms.
 fn due(nacks: &mut NackGenerator, now_us: u64) -> Vec<u16> {
     let mut out = [0; 64];
-    let count = nacks.poll_nacks(now_us, &mut out);
+    let count = nacks.poll_nacks(now_us, 20_000, &mut out);
     out[..count].to_vec()
 }
 
@@ -124,13 +155,53 @@ fn missing_packets_are_asked_for_twice() {
     assert_eq!(due(&mut nacks, 13_000), []);
     assert_eq!(nacks.on_packet(65_536 + 65_536, 20_000), Gap::Recovered);
     assert_eq!(nacks.on_packet(65_536 + 65_536, 20_000), Gap::None, "again");
-    assert_eq!(nacks.next_us(), Some(156_000));
-    assert_eq!(due(&mut nacks, 155_999), []);
-    assert_eq!(due(&mut nacks, 156_000), [65_535, 1]);
-    assert_eq!(nacks.next_us(), None);
+    let mut at = 13_000;
+    for step in [40_000, 80_000, 120_000, 160_000, 200_000, 240_000] {
+        at += step;
+        assert_eq!(nacks.next_us(), Some(at));
+        assert_eq!(due(&mut nacks, at - 1), []);
+        assert_eq!(due(&mut nacks, at), [65_535, 1]);
+    }
     assert!(nacks.is_missing(65_536 + 65_535));
-    assert_eq!(due(&mut nacks, 1000 + NACK_GIVE_UP_US), []);
-    assert!(nacks.is_empty(), "given up");
+    let end = 1000 + NACK_GIVE_UP_US;
+    assert_eq!(nacks.next_us(), Some(end));
+    assert_eq!(due(&mut nacks, end - 1), []);
+    assert!(!nacks.take_given_up());
+    assert_eq!(due(&mut nacks, end), []);
+    assert!(nacks.is_empty() && nacks.take_given_up() && !nacks.take_given_up(), "given up");
+    assert_eq!(nacks.next_us(), None);
+}
+
+#[test]
+fn a_packet_is_asked_for_again_when_the_answer_could_have_come() {
+    // (round trip, when it is asked for)
+    for (round_trip_us, times) in [
+        (0, &[12, 137, 262, 387, 547, 747, 987][..]),
+        (1_000, &[12, 52, 132, 252, 412, 612, 852]),
+        (200_000, &[12, 262, 512, 762]),
+        (2_000_000, &[12]),
+    ] {
+        let mut nacks = NackGenerator::new();
+        nacks.on_packet(100, 0);
+        nacks.on_packet(102, 0);
+        let mut out = [0; 4];
+        let asked = |ms: &u64| nacks.poll_nacks(ms * 1000, round_trip_us, &mut out) > 0;
+        assert_eq!((0..2000).filter(asked).collect::<Vec<_>>(), times, "{round_trip_us}");
+    }
+}
+
+#[test]
+fn what_a_keyframe_has_made_needless_is_given_up_in_silence() {
+    for (keyframe, given_up) in [(99, true), (101, true), (102, false), (110, false)] {
+        let mut nacks = NackGenerator::new();
+        nacks.on_packet(90, 0);
+        for sequence in (91..=110).filter(|s| *s != 101) {
+            nacks.on_packet(sequence, 0);
+        }
+        nacks.on_keyframe(keyframe);
+        due(&mut nacks, NACK_GIVE_UP_US);
+        assert_eq!(nacks.take_given_up(), given_up, "{keyframe}");
+    }
 }
 
 #[test]
@@ -161,11 +232,10 @@ fn a_keyframe_and_a_small_buffer() {
     nacks.on_packet(1000, 0);
     nacks.on_packet(1010, 0);
     let mut out = [0; 4];
-    assert_eq!((nacks.poll_nacks(12_000, &mut out), out), (4, [1001, 1002, 1003, 1004]));
-    assert_eq!((nacks.poll_nacks(12_000, &mut out), out), (4, [1005, 1006, 1007, 1008]));
+    assert_eq!((nacks.poll_nacks(12_000, 0, &mut out), out), (4, [1001, 1002, 1003, 1004]));
+    assert_eq!((nacks.poll_nacks(12_000, 0, &mut out), out), (4, [1005, 1006, 1007, 1008]));
     nacks.on_keyframe(1009);
-    assert_eq!(nacks.len(), 1);
-    assert_eq!(due(&mut nacks, 12_000), [1009]);
+    assert_eq!(due(&mut nacks, 12_000), [1009], "a keyframe does not change what is asked for");
 }
 
 proptest! {

@@ -136,9 +136,11 @@ fn the_index_has_room_for_what_may_be_asked_for_and_no_more() {
 #[test]
 fn resends_back_off_from_40_ms_to_one_second() {
     // (rtt, waits between successive resends)
-    for (rtt, waits) in
-        [(0, [40_000, 80_000, 160_000, 320_000]), (100_000, [100_000, 200_000, 400_000, 800_000])]
-    {
+    for (rtt, waits) in [
+        (0, [40_000, 80_000, 160_000, 320_000]),
+        (100_000, [100_000, 100_000, 160_000, 320_000]),
+        (300_000, [300_000; 4]),
+    ] {
         let mut index = RetransmitIndex::new(9, 128);
         record(&mut index, 5, 0);
         let mut now = 0;

@@ -70,7 +70,7 @@ fn read_line(number: usize, line: &str) -> Result<Line<'_>, Error> {
         return Err(malformed("Invalid line (too short)"));
     }
     // A tab is white space; anything else could end a line for whoever reads our texts.
-    if line.chars().any(|c| c.is_control() && c != '\t') {
+    if !is_plain(line) && line.chars().any(|c| c.is_control() && c != '\t') {
         return Err(malformed("Invalid line (control character)"));
     }
     let mut rest = line.chars();
@@ -80,6 +80,25 @@ fn read_line(number: usize, line: &str) -> Result<Line<'_>, Error> {
     }
 }
 
+/// Nothing but ASCII without control characters: all of nearly every line, found without a look at each character by itself.
+fn is_plain(line: &str) -> bool {
+    line.bytes().fold(true, |plain, b| plain & (0x20..0x7f).contains(&b))
+}
+
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_but_tabs_are_refused_wherever_they_are() {
+        for c in (0..0x180).filter_map(char::from_u32).filter(|c| !matches!(c, '\n' | '\r')) {
+            let text = format!("v=0\no=-\ns=a{c}b\nm=audio");
+            let fine = c == '\t' || !c.is_control();
+            assert_eq!(read_lines(&text).is_ok(), fine, "{c:?}");
+        }
+    }
 }

@@ -4,20 +4,23 @@
 
 mod body;
 mod demos;
+mod ice_servers;
 mod path;
 mod poll;
+mod recordings;
 mod request;
 mod serve;
 
 pub(crate) use body::{Kind, Tracked};
 pub(crate) use demos::Demos;
+pub(crate) use recordings::Recordings;
 pub(crate) use serve::builder;
 
 use crate::acl::Acl;
 use crate::connection::Pulse;
 use crate::cors::CrossOrigin;
 use crate::listener::Shared;
-use crate::{Client, Counters, HttpSettings, Inbound, Reply, Side, Spelling};
+use crate::{Client, Counters, HttpSettings, IceServers, Inbound, Reply, Side, Spelling};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
@@ -55,6 +58,8 @@ pub(crate) struct HttpApi {
     acl: Acl,
     cors: CrossOrigin,
     demos: Option<Demos>,
+    recordings: Option<Recordings>,
+    ice_servers: Option<Arc<dyn IceServers>>,
     shared: Arc<Shared>,
     random: &'static dyn SecureRandom,
 }
@@ -90,7 +95,8 @@ impl HttpApi {
     pub(crate) fn new(
         side: Side,
         settings: &HttpSettings,
-        demos: Option<Demos>,
+        (demos, recordings): (Option<Demos>, Option<Recordings>),
+        ice_servers: Option<Arc<dyn IceServers>>,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
@@ -100,6 +106,8 @@ impl HttpApi {
             acl: Acl::new(&settings.acl, settings.acl_forwarded),
             cors: CrossOrigin::new(&settings.cors, side),
             demos,
+            recordings,
+            ice_servers,
             shared,
             random: crate::tls::provider().secure_random,
         }
@@ -143,12 +151,19 @@ impl HttpApi {
         {
             return Ok(demo(demos, &page, &parts, pulse).await);
         }
+        if let Some(recordings) = &self.recordings
+            && let Some(below) = Recordings::below(parts.uri.path())
+        {
+            return Ok(recordings.answer(below, &parts, address, pulse).await);
+        }
         let allowed = self.cors.permits(&parts.headers);
         let asked = parts.headers.clone();
         let answer = if !allowed {
             empty(pulse, StatusCode::FORBIDDEN)
         } else if parts.method == Method::OPTIONS {
             empty(pulse, StatusCode::OK)
+        } else if let Some(ice_servers) = self.ice_servers_at(parts.uri.path()) {
+            self.hand_out(ice_servers, &parts, pulse).await
         } else if parts.method != Method::GET && parts.method != Method::POST {
             self.error(pulse, ErrorCode::TransportSpecific, format!("Unsupported method {}", parts.method))
         } else if let Some(place) = self.base.place(parts.uri.path()) {

@@ -35,18 +35,14 @@ impl Base {
         self.0.iter().map(|s| format!("/{s}")).collect()
     }
 
-    /// What `path` names, or `None` when it leads elsewhere. The base may be in any letter case; one trailing slash
-    /// is allowed.
+    /// Whether `path` is `name` below the base.
+    pub(crate) fn leads_to(&self, name: &str, path: &str) -> bool {
+        self.below(path).is_some_and(|rest| matches!(rest.as_slice(), [only] if only == name))
+    }
+
+    /// What `path` names, or `None` when it leads elsewhere.
     pub(crate) fn place(&self, path: &str) -> Option<Place> {
-        let path = path.strip_prefix('/')?;
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let mut segments = path.split('/').map(|s| decode(s, false));
-        for expected in &self.0 {
-            if !segments.next()?.eq_ignore_ascii_case(expected) {
-                return None;
-            }
-        }
-        let rest: Vec<_> = if self.is_root() && path.is_empty() { Vec::new() } else { segments.collect() };
+        let rest = self.below(path)?;
         match rest.as_slice() {
             [] => Some(Place::default()),
             [first, second @ ..] if second.len() <= 1 => {
@@ -62,6 +58,19 @@ impl Base {
             }
             _ => None,
         }
+    }
+
+    /// The decoded segments of `path` behind the base. The base may be in any letter case; one trailing slash is allowed.
+    fn below<'p>(&self, path: &'p str) -> Option<Vec<Cow<'p, str>>> {
+        let path = path.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut segments = path.split('/').map(|s| decode(s, false));
+        for expected in &self.0 {
+            if !segments.next()?.eq_ignore_ascii_case(expected) {
+                return None;
+            }
+        }
+        Some(if self.is_root() && path.is_empty() { Vec::new() } else { segments.collect() })
     }
 }
 

@@ -37,7 +37,8 @@ impl Kept {
         let few = items < TREES && bytes.saturating_add(self.weight) <= TREE_BYTES;
         match self.form {
             Form::Tree(value) if !few => {
-                let text = JsonFormat::Compact.write(&value).into_boxed_str();
+                // Copied, not shrunk: the buffer that grew serves the next message, and leaves no hole behind this one.
+                let text: Box<str> = JsonFormat::Compact.write(&value).as_str().into();
                 Self { weight: PLACE + text.len(), form: Form::Text(text) }
             }
             form => Self { form, ..self },

@@ -70,7 +70,7 @@ pub async fn serve_with_room(room: usize, change: impl FnOnce(&mut Settings)) ->
 }
 
 /// The core. Verbs: `create` (session `id`), `destroy`, `claim`, `event` (`count` events), `big` (an answer of so many
-/// `bytes`), `hang` (no answer, ever), `drop` (the answer is dropped), `stop` (reads nothing more for `ms`); anything
+/// `bytes`), `hang` (no answer, ever), `drop` (the answer is dropped), `guard` (who wants to enter needs the secret `top` or the token `tok+en`), `stop` (reads nothing more for `ms`); anything
 /// else is told what arrived.
 async fn core(
     mut requests: mpsc::Receiver<Inbound>,
@@ -80,20 +80,19 @@ async fn core(
     let mut sessions = HashSet::new();
     let mut hanging: Vec<Reply> = Vec::new();
     let mut events = 0;
+    let mut guarded = false;
     while let Some(inbound) = requests.recv().await {
         match inbound {
             Inbound::Gone { client } => drop(gone.send(client)),
             Inbound::Poll { session, secret, token, reply } => {
-                let wrong = |word: Option<String>| word.as_deref() == Some("wrong");
-                let verdict = match sessions.contains(&session) {
-                    _ if wrong(secret) || wrong(token) => PollVerdict::Forbidden,
-                    true => PollVerdict::Ok,
-                    false => PollVerdict::NotFound,
-                };
-                let _ = reply.send(verdict);
+                let _ = reply.send(verdict(sessions.contains(&session), secret, token));
+            }
+            Inbound::Entry { secret, token, reply } => {
+                let _ = reply.send(!guarded || is(secret, "top") || is(token, "tok+en"));
             }
             Inbound::Request { client, side, address, body, reply, .. } => {
                 let verb = body["janus"].as_str().unwrap_or_default().to_owned();
+                guarded |= verb == "guard";
                 let session = body["session_id"].as_u64().and_then(SessionId::new);
                 let number = |key: &str| body[key].as_u64().unwrap_or(1);
                 let ok = json!({"janus": "success", "transaction": body["transaction"]});
@@ -140,6 +139,18 @@ async fn core(
                 }
             }
         }
+    }
+}
+
+fn is(word: Option<String>, wanted: &str) -> bool {
+    word.as_deref() == Some(wanted)
+}
+
+fn verdict(there: bool, secret: Option<String>, token: Option<String>) -> PollVerdict {
+    match there {
+        _ if is(secret, "wrong") || is(token, "wrong") => PollVerdict::Forbidden,
+        true => PollVerdict::Ok,
+        false => PollVerdict::NotFound,
     }
 }
 

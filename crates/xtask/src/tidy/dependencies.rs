@@ -42,14 +42,15 @@ const RULES: &[Rule] = &[
     pure("srtp", &[], &["aes", "aws-lc-rs", "ctr", "sha1", "thiserror", "zeroize"]),
     pure("bwe", &[], &[]),
     pure("mjr", &["rtp"], &["bytes", "serde_json", "thiserror"]),
-    pure("plugin", &["api", "rtp", "sdp"], &["serde_json"]),
+    pure("plugin", &["api", "rtp", "sdp"], &["base64", "serde_json"]),
     pure("core", &["api", "plugin", "sdp"], &["serde_json", "thiserror", "tracing"]),
     free("media", &["bwe", "mjr", "plugin", "rtp", "sdp", "srtp"], WEB),
     free("recorder", &["mjr", "plugin", "sdp"], WEB),
     free("transport", &["api"], &["rtc-dtls", "rtc-sctp", "is"]),
+    free("ice-servers", &["api"], &["rtc-dtls", "rtc-sctp", "is"]),
     free("telemetry", &["api"], &["rtc-dtls", "rtc-sctp", "is"]),
     free("postproc", &["mjr", "rtp"], &["tokio", "hyper"]),
-    free("loadtest", &["api", "rtp", "testkit"], &[]),
+    free("loadtest", &["media", "rtp", "sdp"], &[]),
     free("testkit", &["api", "core", "plugin", "rtp", "sdp", "srtp"], &[]),
 ];
 

@@ -11,6 +11,7 @@ fn short_names_equal_their_keys() {
         ("PUBLIC_IP", "192.0.2.1, 192.0.2.2", "nat: { nat_1_1_mapping = \"192.0.2.1,192.0.2.2\" }"),
         ("STUN_SERVER", "stun.example:3479", "nat: { stun_server = \"stun.example\"; stun_port = 3479 }"),
         ("STUN_SERVER", "stun.example", "nat: { stun_server = \"stun.example\" }"),
+        ("MEDIA_PORT", "10443", "portunus: { udp_port = 10443; single_port = true }"),
         ("RTP_PORT_RANGE", "20000-20100", "media: { rtp_port_range = \"20000-20100\" }"),
         ("ADMIN_SECRET", "mine", "general: { admin_secret = \"mine\" }"),
         ("LOG_LEVEL", "2", "general: { debug_level = 2 }"),

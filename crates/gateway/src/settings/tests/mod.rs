@@ -1,9 +1,12 @@
 //! The settings as a whole: files in memory, an environment in memory, a command line.
 
 mod check;
+mod container;
 mod environment;
 mod file_set;
 mod handlers;
+mod ice_servers;
+mod network;
 mod options;
 mod samples;
 mod unbuilt;

@@ -38,6 +38,8 @@ const EQUALS: &[(&[&str], &[&str], &str)] = &[
     (&["-6"], &["--ipv6-candidates"], "media: { ipv6 = true }"),
     (&["-O"], &["--ipv6-link-local"], "media: { ipv6_linklocal = true }"),
     (&["-f"], &["--full-trickle"], "nat: { full_trickle = true }"),
+    (&["--trickle-hold-ms", "100"], &["--trickle-hold-ms=100"], "nat: { trickle_hold_ms = 100 }"),
+    (&["--trickle-delay-ms", "9"], &["--trickle-delay-ms=9"], "nat: { trickle_delay_ms = 9 }"),
     (&["-I"], &["--ice-lite"], "nat: { ice_lite = true }"),
     (&["-T"], &["--ice-tcp"], "nat: { ice_tcp = true }"),
     (&["-Q", "500"], &["--min-nack-queue=500"], "media: { min_nack_queue = 500 }"),

@@ -113,6 +113,40 @@ fn our_ports_asked_for_by_name_win_over_the_range() {
 }
 
 #[test]
+fn what_shows_recordings_is_off_and_its_doubts_are_told() {
+    let off = Start::default().settings().portunus.recordings;
+    assert!(!off.page && off.password.is_none());
+    let roots = "recordings_roots = [ \"/srv/calls\" ]";
+    for (text, page, password, warning) in [
+        ("recordings_page = true; recordings_password = \"x\"", true, true, Some("set `recordings_roots`")),
+        ("recordings_page = true; recordings_password = \"x\"; ROOTS", true, true, None),
+        ("recordings_page = true; ROOTS", true, false, None),
+        ("recordings_page = true; recordings_password = \" \"; ROOTS", true, false, Some("is empty")),
+        ("recordings_password = \"x\"", false, true, Some("protects nothing")),
+    ] {
+        let text = format!("portunus: {{ {} }}", text.replace("ROOTS", roots));
+        let (settings, warnings) = Start::default().janus(&text).good();
+        let recordings = settings.portunus.recordings;
+        assert_eq!((recordings.page, recordings.password.is_some()), (page, password), "{text}");
+        assert_eq!(warnings.len(), usize::from(warning.is_some()), "{text}: {warnings:?}");
+        assert!(warnings.iter().zip(warning).all(|(said, wanted)| said.contains(wanted)), "{warnings:?}");
+    }
+}
+
+#[test]
+fn recordings_are_shown_where_nothing_else_is() {
+    let janus = "portunus: {\n recordings_page = true; recordings_roots = [ \"/srv\" ] }";
+    let with = |http: &str| Start::default().janus(janus).file("janus.transport.http.jcfg", http);
+    for base in ["/recordings", "/Recordings/api"] {
+        let errors = with(&format!("general: {{ base_path = \"{base}\" }}")).bad();
+        assert!(errors[0].starts_with("janus.jcfg:2: error: `portunus.recordings_page` is at /recordings"));
+    }
+    assert!(with("general: { base_path = \"/\" }").good().1.is_empty());
+    let (_, warnings) = with("general: { http = false }").good();
+    assert!(warnings[0].ends_with("shows nothing: HTTP is off"), "{warnings:?}");
+}
+
+#[test]
 fn bad_values_are_errors_at_their_line() {
     let table = [
         (
@@ -122,6 +156,18 @@ fn bad_values_are_errors_at_their_line() {
         (
             "nat: {\n nat_1_1_mapping = \"1.2.3\" }",
             "janus.jcfg:2: error: `nat.nat_1_1_mapping` must be an IP address, not `1.2.3`",
+        ),
+        (
+            "nat: {\n turn_user = \"u\"; turn_pwd = \"p\"; turn_server = \"a\"\n turn_type = \"dtls\" }",
+            "janus.jcfg:3: error: `nat.turn_type` must be one of udp, tcp, tls, not `dtls`",
+        ),
+        (
+            "nat: {\n turn_user = \"u\"; turn_pwd = \"p\"; turn_server = \"a\"\n turn_port = 0 }",
+            "janus.jcfg:3: error: `nat.turn_port` must be a whole number from 1 to 65535, not `0`",
+        ),
+        (
+            "nat: {\n turn_user = \"u\"; turn_pwd = \"p\"; turn_server = \"a:1\" }",
+            "janus.jcfg:2: error: `nat.turn_server` takes a host without a port",
         ),
         (
             "nat: {\n stun_server = \"a:1\" }",
@@ -153,17 +199,45 @@ fn bad_values_are_errors_at_their_line() {
 }
 
 #[test]
+fn a_turn_server_that_will_not_help_is_a_warning() {
+    let table = [
+        (
+            "nat: {\n turn_server = \"x\"\n turn_port = 1 }",
+            "janus.jcfg:2: warning: `nat.turn_server` has no `turn_user` and `turn_pwd`: nearly every TURN server asks for them",
+        ),
+        (
+            "nat: {\n turn_server = \"x\"\n turn_user = \"me\" }",
+            "janus.jcfg:3: warning: `nat.turn_user` is there, and `turn_pwd` is not",
+        ),
+        (
+            "nat: {\n ice_lite = true; turn_server = \"x\"; turn_user = \"me\"; turn_pwd = \"pw\" }",
+            "janus.jcfg:2: warning: `nat.turn_server` is not used with `ice_lite`, which has no relay candidates",
+        ),
+    ];
+    for (text, wanted) in table {
+        assert_eq!(Start::default().janus(text).good().1, [wanted], "{text}");
+    }
+}
+
+#[test]
 fn what_will_not_do_what_it_says_is_a_warning() {
     let table = [
         (
             "janus.jcfg",
-            "nat: {\n turn_server = \"x\"\n turn_port = 1 }",
-            "janus.jcfg:2: warning: `nat.turn_server` is not supported yet: relay candidates of the server's own",
+            "nat: {\n ice_lite = \"on\" }",
+            "janus.jcfg:2: warning: `nat.ice_lite` `on` counts as false: only true, yes and 1 are true",
         ),
         (
             "janus.jcfg",
-            "nat: {\n ice_lite = \"on\" }",
-            "janus.jcfg:2: warning: `nat.ice_lite` `on` counts as false: only true, yes and 1 are true",
+            "nat: {\n trickle_hold_ms = 100 }",
+            "janus.jcfg:2: warning: `nat.trickle_hold_ms` has no effect without `nat.full_trickle`: candidates are in the \
+             description",
+        ),
+        (
+            "janus.jcfg",
+            "nat: {\n trickle_hold_ms = 100; full_trickle = true; ice_lite = true }",
+            "janus.jcfg:2: warning: `nat.trickle_hold_ms` has no effect with `nat.ice_lite`: no checks are sent that \
+             candidates could wait for",
         ),
         (
             "janus.jcfg",

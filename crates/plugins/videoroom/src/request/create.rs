@@ -1,6 +1,7 @@
 //! `create`: a room is made; and rooms of the configuration file.
 
 use super::Done;
+use super::forward::ForwardRequest;
 use crate::body::{check_secret, flag};
 use crate::error::{Refusal, code};
 use crate::id::{Id, IdKind};
@@ -15,7 +16,7 @@ use std::time::Instant;
 /// Rooms at most.
 const MAX_ROOMS: usize = 100_000;
 
-/// What waits for the configuration file to be written, and whose handle asked; nobody's for the Admin API.
+/// What waits for something to be done outside, and whose handle asked; nobody's for the Admin API.
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// The room is there already, and goes again if it cannot be stored.
@@ -24,6 +25,8 @@ pub(crate) enum Pending {
     Edit { room: Id, before: Box<Config>, asker: Option<HandleId> },
     /// The room stays until its group is out of the file.
     Destroy(Id, Option<HandleId>),
+    /// Where to forward to is looked up.
+    Forward(Box<ForwardRequest>),
 }
 
 impl VideoRoom {
@@ -127,16 +130,21 @@ impl VideoRoom {
         settings: Option<Object>,
         pending: Pending,
     ) -> Ticket {
+        let group = StoredGroup { file: PACKAGE, name: format!("room-{id}"), settings };
+        self.begin(cx, Task::Store(group), pending)
+    }
+
+    /// Has something done that a reply waits for.
+    pub(super) fn begin(&mut self, cx: &mut Cx, task: Task, pending: Pending) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        let group = StoredGroup { file: PACKAGE, name: format!("room-{id}"), settings };
-        cx.task(ticket, Task::Store(group));
+        cx.task(ticket, task);
         self.pending.insert(ticket, pending);
         ticket
     }
 
-    /// The file is written, or not.
-    pub(crate) fn on_stored(&mut self, cx: &mut Cx, ticket: Ticket, outcome: Outcome) -> Value {
+    /// What a reply waited for is done, or not.
+    pub(crate) fn on_done(&mut self, cx: &mut Cx, ticket: Ticket, outcome: Outcome) -> Value {
         let Some(pending) = self.pending.remove(&ticket) else { return Value::Null };
         let refuse = |what: &str, reason: &str| {
             let text = match reason {
@@ -146,7 +154,8 @@ impl VideoRoom {
             Refusal::new(code::UNKNOWN, text).to_value()
         };
         match (pending, outcome) {
-            (Pending::Create(id, asker), Ok(())) => {
+            (Pending::Forward(wanted), outcome) => self.on_reached(cx, *wanted, outcome),
+            (Pending::Create(id, asker), Ok(_)) => {
                 self.notify(cx, asker, "created", &id, &[]);
                 changed("created", &id, true)
             }
@@ -154,7 +163,7 @@ impl VideoRoom {
                 self.close_room(cx, &id);
                 refuse("create permanent room", &reason)
             }
-            (Pending::Edit { room, asker, .. }, Ok(())) => {
+            (Pending::Edit { room, asker, .. }, Ok(_)) => {
                 self.notify(cx, asker, "edited", &room, &[]);
                 changed("edited", &room, true)
             }
@@ -164,7 +173,7 @@ impl VideoRoom {
                 }
                 refuse("edit room permanently", &reason)
             }
-            (Pending::Destroy(id, asker), Ok(())) => {
+            (Pending::Destroy(id, asker), Ok(_)) => {
                 self.end_room(cx, asker, &id);
                 changed("destroyed", &id, true)
             }

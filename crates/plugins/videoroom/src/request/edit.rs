@@ -2,13 +2,13 @@
 
 use super::Done;
 use super::create::{Pending, changed};
-use crate::body::{Field, check, flag, number, text};
+use crate::body::{self, Field, check, flag, number, text};
 use crate::room::at_least_min;
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object};
 use portunus_plugin::{Cx, HandleId};
 
-const FIELDS: [Field; 11] = [
+const FIELDS: [Field; 12] = [
     ("new_description", Kind::String, false),
     ("new_is_private", Kind::Boolean, false),
     ("new_secret", Kind::String, false),
@@ -19,6 +19,7 @@ const FIELDS: [Field; 11] = [
     ("new_publishers", Kind::PositiveInteger, false),
     ("new_lock_record", Kind::Boolean, false),
     ("new_rec_dir", Kind::String, false),
+    ("new_rec_format", Kind::String, false),
     ("permanent", Kind::Boolean, false),
 ];
 
@@ -39,6 +40,7 @@ impl VideoRoom {
         config.publishers = number(o, "new_publishers").unwrap_or(config.publishers);
         config.lock_record = flag(o, "new_lock_record").unwrap_or(config.lock_record);
         config.rec_dir = non_empty("new_rec_dir").or(config.rec_dir);
+        config.rec_format = body::format(o, "new_rec_format")?.or(config.rec_format);
         if config.record && config.rec_dir != before.rec_dir {
             self.check_folder(config.rec_dir.as_deref())?;
         }

@@ -5,6 +5,7 @@ mod configure;
 mod create;
 mod destroy;
 mod edit;
+mod forward;
 mod join;
 mod leave;
 mod list;
@@ -12,9 +13,9 @@ mod moderation;
 mod playback;
 mod publish;
 mod recording;
+mod remotes;
 mod subscribe;
 mod switch;
-mod unbuilt;
 
 pub(crate) use create::Pending;
 
@@ -30,7 +31,7 @@ use portunus_plugin::{Cx, HandleId, Message, RemoteJsep, Reply, Ticket};
 pub(crate) enum Done {
     /// This, at once.
     Now(Value),
-    /// When the file is written.
+    /// When the file is written, or a host is found.
     Later(Ticket),
 }
 
@@ -116,8 +117,8 @@ impl VideoRoom {
             "listparticipants" => self.list_participants(body).map(Done::Now),
             "enable_recording" => self.enable_recording(cx, body).map(Done::Now),
             "listforwarders" => self.list_forwarders(body).map(Done::Now),
-            "rtp_forward" => self.rtp_forward(body).map(Done::Now),
-            "stop_rtp_forward" => self.stop_rtp_forward(body).map(Done::Now),
+            "rtp_forward" => self.rtp_forward(cx, body),
+            "stop_rtp_forward" => self.stop_rtp_forward(cx, body).map(Done::Now),
             "listremotes" => self.list_remotes(body).map(Done::Now),
             "publish_remotely"
             | "unpublish_remotely"

@@ -12,13 +12,14 @@ use portunus_plugin::{Cx, HandleId, JsepKind, JsepPlan, Plan, RemoteJsep};
 use portunus_sdp::{AnswerDirections, AnswerOptions, Codec, MediaKind, ext};
 
 /// Elements whose types are always checked.
-const FIELDS: [Field; 16] = [
+const FIELDS: [Field; 17] = [
     ("descriptions", Kind::Array, false),
     ("audiocodec", Kind::String, false),
     ("videocodec", Kind::String, false),
     ("bitrate", Kind::PositiveInteger, false),
     ("keyframe", Kind::Boolean, false),
     ("record", Kind::Boolean, false),
+    ("rec_format", Kind::String, false),
     ("filename", Kind::String, false),
     ("display", Kind::String, false),
     ("secret", Kind::String, false),
@@ -32,9 +33,10 @@ const FIELDS: [Field; 16] = [
 ];
 
 /// Those that `joinandconfigure` checks without an offer.
-const JOINING: [Field; 6] = [
+const JOINING: [Field; 7] = [
     ("bitrate", Kind::PositiveInteger, false),
     ("record", Kind::Boolean, false),
+    ("rec_format", Kind::String, false),
     ("filename", Kind::String, false),
     ("audio", Kind::Boolean, false),
     ("video", Kind::Boolean, false),

@@ -1,18 +1,27 @@
 //! Recording: `enable_recording` for a room, `record` of a publisher, and a file for each of his streams.
 
 use super::Call;
-use crate::body::{check, check_secret, flag, text};
+use crate::body::{self, check, check_secret, flag, text};
 use crate::error::Refusal;
 use crate::publisher::{Publisher, Recorded};
 use crate::room::Room;
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object, Value, json};
-use portunus_plugin::recording::{Misplaced, Place, Places, Recording, RecordingNews};
+use portunus_plugin::recording::{Format, Misplaced, Place, Places, Recording, RecordingNews, Subject};
 use portunus_plugin::{Cx, HandleId, RouteEnd};
+use portunus_sdp::MediaKind;
 
 impl VideoRoom {
     pub(super) fn enable_recording(&mut self, cx: &mut Cx, o: &Object) -> Answer<Value> {
-        check(o, &[("secret", Kind::String, false), ("record", Kind::Boolean, true)])?;
+        check(
+            o,
+            &[
+                ("secret", Kind::String, false),
+                ("record", Kind::Boolean, true),
+                ("rec_format", Kind::String, false),
+            ],
+        )?;
+        let format = body::format(o, "rec_format")?;
         let room = self.lenient_room_with_secret(o)?;
         let record = flag(o, "record") == Some(true);
         if record {
@@ -22,10 +31,12 @@ impl VideoRoom {
         let participants: Vec<_> = room.participants.values().copied().collect();
         if let Some(room) = self.rooms.get_mut(&id) {
             room.config.record = record;
+            room.config.rec_format = format.or(room.config.rec_format);
         }
         for h in participants {
             if let Some(publisher) = self.publishers.get_mut(&h) {
                 publisher.recording = record;
+                publisher.rec_format = format.or(publisher.rec_format);
             }
             self.update_recordings(cx, h);
         }
@@ -40,19 +51,28 @@ impl VideoRoom {
 
     /// What may stand against a recording that a publisher asks for; before anything is done.
     pub(super) fn check_recording(&self, call: &Call<'_>) -> Answer {
+        let format = body::format(call.body, "rec_format")?;
         let Some((publisher, room)) = self.publisher_and_room(call.h) else { return Ok(()) };
+        let format = format.or(publisher.rec_format).unwrap_or_else(|| self.format_of(room));
         if self.wanted_recording(room, call.body) != Some(true) {
             return Ok(());
         }
         let asked = filename(call.body);
         let base = asked.as_deref().or(publisher.recording_base.as_deref()).unwrap_or("x");
-        match self.settings.places.place(room.config.rec_dir.as_deref(), &format!("{base}-audio-0")) {
-            Ok(_) => Ok(()),
+        let place = |name: &str| self.settings.places.place(room.config.rec_dir.as_deref(), name).map(drop);
+        let film = if format == Format::Mjr { Ok(()) } else { place(base) };
+        match place(&format!("{base}-audio-0")).and(film) {
+            Ok(()) => Ok(()),
             Err(why) if asked.is_some() => {
                 Err(Refusal::invalid(format!("Invalid element (filename: {why})")))
             }
             Err(why) => Err(Refusal::invalid(format!("Invalid element (rec_dir: {why})"))),
         }
+    }
+
+    /// What files recordings of a room are, unless a publisher says otherwise.
+    fn format_of(&self, room: &Room) -> Format {
+        room.config.rec_format.unwrap_or(self.settings.rec_format)
     }
 
     /// `record`, from somebody who may say so: others are not heard, as with Janus.
@@ -70,43 +90,47 @@ impl VideoRoom {
         if let Some(record) = wanted {
             publisher.recording = record;
             publisher.recording_base = filename(call.body).or(publisher.recording_base.take());
+            let format = body::format(call.body, "rec_format").ok().flatten();
+            publisher.rec_format = if record { format.or(publisher.rec_format) } else { None };
+            publisher.playable.take_if(|_| !record);
         }
     }
 
-    /// Makes what is recorded of a publisher be what shall be.
+    /// Makes what is recorded of a publisher, and what is kept from recordings and forwarders, be what shall be.
     pub(crate) fn update_recordings(&mut self, cx: &mut Cx, h: HandleId) {
         let Some(publisher) = self.publishers.get_mut(&h).filter(|p| p.gone.is_none()) else { return };
         let Some(room) = self.rooms.get(&publisher.room) else { return };
         let base = base_of(publisher, cx);
         let (wanted, e2ee) = (publisher.recording, publisher.e2ee);
+        let format = publisher.rec_format.or(room.config.rec_format).unwrap_or(self.settings.rec_format);
         let mut misplaced = None;
         for stream in &mut publisher.streams {
             let end = RouteEnd::new(h, &stream.mid);
             let subject = stream.subject.as_ref().filter(|_| wanted && !stream.disabled);
-            let paused = !stream.flows();
-            if let (Some(recorded), Some(subject)) = (&mut stream.recorded, subject)
+            let withheld = !stream.flows();
+            if std::mem::replace(&mut stream.withheld, withheld) != withheld {
+                cx.withhold(end.clone(), withheld);
+            }
+            if let (Some(recorded), Some(subject)) = (&stream.recorded, subject)
                 && recorded.subject == *subject
+                && recorded.format == format
             {
-                if std::mem::replace(&mut recorded.paused, paused) != paused {
-                    cx.pause_recording(end, paused);
-                }
                 continue;
             }
             if stream.recorded.take().is_some() {
                 cx.end_recording(end.clone());
             }
             let Some(subject) = subject else { continue };
+            let known = subject.clone();
+            let mut subject = subject.clone();
+            (subject.description, subject.encrypted) = (stream.description.clone(), e2ee);
             let name = format!("{base}-{}-{}", stream.kind.api_name(), stream.mindex);
-            match place(&self.settings.places, room, &name) {
-                Ok(place) => {
-                    let file = format!("{}.mjr", place.name());
-                    stream.recorded = Some(Recorded { file, subject: subject.clone(), paused });
-                    let mut subject = subject.clone();
-                    (subject.description, subject.encrypted) = (stream.description.clone(), e2ee);
-                    cx.record(end.clone(), Recording { place, subject });
-                    if paused {
-                        cx.pause_recording(end, true);
-                    }
+            match files(&self.settings.places, room, (&base, &name), format, &subject) {
+                Ok((None, None)) => {}
+                Ok((mjr, film)) => {
+                    let file = mjr.as_ref().map(|place| format!("{}.mjr", place.name()));
+                    stream.recorded = Some(Recorded { file, format, subject: known });
+                    cx.record(end, Recording { mjr, film, subject });
                 }
                 Err(why) => misplaced = Some((stream.mid.clone(), why)),
             }
@@ -126,10 +150,17 @@ impl VideoRoom {
     pub(crate) fn on_recording(&mut self, cx: &mut Cx, h: HandleId, mid: &str, news: &RecordingNews) {
         let Some(publisher) = self.publishers.get_mut(&h) else { return };
         let (room, id) = (publisher.room.clone(), publisher.id.to_value());
+        if let RecordingNews::Playable { file } = news {
+            publisher.playable = publisher.recording.then(|| file.clone());
+            // Pictures of it begin with a keyframe.
+            publisher.keyframe(cx, None);
+            let more = [("id", id), ("file", file.as_str().into())];
+            return self.notify(cx, Some(h), "recording", &room, &more);
+        }
         let Some(recorded) = publisher.stream_mut(mid).and_then(|s| s.recorded.as_mut()) else { return };
         let (word, reason) = match news {
             RecordingNews::Begun { file } => {
-                recorded.file.clone_from(file);
+                recorded.file = Some(file.clone());
                 ("recording", None)
             }
             RecordingNews::Failed { why } => ("recording-failed", Some(why.as_str())),
@@ -138,9 +169,10 @@ impl VideoRoom {
                 cx.keyframe(RouteEnd::new(h, mid));
                 ("recording-resumed", None)
             }
-            RecordingNews::Ended { .. } => return,
+            RecordingNews::Ended { .. } | RecordingNews::Playable { .. } => return,
         };
-        let mut more = vec![("id", id), ("mid", mid.into()), ("file", recorded.file.as_str().into())];
+        let mut more = vec![("id", id), ("mid", mid.into())];
+        more.extend(recorded.file.as_deref().map(|file| ("file", file.into())));
         more.extend(reason.map(|reason| ("reason", reason.into())));
         self.notify(cx, Some(h), word, &room, &more);
     }
@@ -149,7 +181,8 @@ impl VideoRoom {
 impl Publisher {
     /// Ends what is recorded of him.
     pub(crate) fn end_recordings(&mut self, cx: &mut Cx) {
-        (self.recording, self.recording_base) = (false, None);
+        (self.recording, self.recording_base, self.rec_format) = (false, None, None);
+        self.playable = None;
         let Some(h) = self.handle else { return };
         for stream in &mut self.streams {
             if stream.recorded.take().is_some() {
@@ -176,6 +209,17 @@ fn base_of(publisher: &Publisher, cx: &Cx) -> String {
     }
 }
 
-fn place(places: &Places, room: &Room, name: &str) -> Result<Place, Misplaced> {
-    places.place(room.config.rec_dir.as_deref(), name)
+/// Where a stream is recorded: its MJR file, and the one that plays. What cannot play is not lost for that.
+fn files(
+    places: &Places,
+    room: &Room,
+    (base, name): (&str, &str),
+    format: Format,
+    subject: &Subject,
+) -> Result<(Option<Place>, Option<Place>), Misplaced> {
+    let place = |name| places.place(room.config.rec_dir.as_deref(), name);
+    let (plays, media) = (subject.plays(), subject.kind != MediaKind::Data);
+    let mjr = format != Format::Playable || (media && !plays);
+    let film = format != Format::Mjr && plays && media;
+    Ok((mjr.then(|| place(name)).transpose()?, film.then(|| place(base)).transpose()?))
 }

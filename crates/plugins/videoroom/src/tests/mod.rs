@@ -5,11 +5,12 @@
 mod sdp;
 
 use crate::{Settings, VideoRoom};
+use portunus_plugin::forward::{Destination, Family, FeedbackPort, Forward, Reached, Unreachable};
 use portunus_plugin::media::{LayerCause, LayerChange};
-use portunus_plugin::recording::{Places, RecordingNews};
+use portunus_plugin::recording::{Places, Recording, RecordingNews};
 use portunus_plugin::{
-    Cx, DataMessage, Description, Effect, HandleId, JsepKind, MediaEvent, Message, Object, Plan, Plugin,
-    RemoteJsep, Reply, RouteEnd, Svc, Task, Ticket, Value,
+    Cx, DataMessage, Description, Effect, Finished, HandleId, JsepKind, MediaEvent, Message, Object, Plan,
+    Plugin, RemoteJsep, Reply, RouteEnd, Svc, Task, Ticket, Value,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -84,9 +85,15 @@ impl Rig {
         }
         if let Some(outcome) = line.strip_prefix("stored ") {
             let ticket = self.ticket.take().unwrap();
-            let outcome = if outcome == "ok" { Ok(()) } else { Err(outcome.to_owned()) };
+            let outcome = if outcome == "ok" { Ok(Finished::Stored) } else { Err(outcome.to_owned()) };
             let value = self.call(|p, cx| p.done(cx, ticket, outcome));
             return writeln!(self.record, "    reply {value}").unwrap();
+        }
+        if let Some(found) = line.strip_prefix("reached ") {
+            let ticket = self.ticket.take().unwrap();
+            let outcome = Ok(Finished::Reached(found.split(' ').map(reached).collect()));
+            let value = self.call(|p, cx| p.done(cx, ticket, outcome));
+            return writeln!(self.record, "    reply {}", without_ports(&value)).unwrap();
         }
         if let Some(name) = line.strip_prefix("query ") {
             let h = self.handle(name);
@@ -113,7 +120,7 @@ impl Rig {
         let message = Message { transaction: "t".into(), body, jsep };
         let reply = self.call(|p, cx| p.message(cx, h, message));
         match reply {
-            Reply::Now(value) => writeln!(self.record, "    reply {value}").unwrap(),
+            Reply::Now(value) => writeln!(self.record, "    reply {}", without_ports(&value)).unwrap(),
             Reply::Later(ticket) => {
                 self.ticket = Some(ticket);
                 writeln!(self.record, "    later").unwrap();
@@ -137,6 +144,7 @@ impl Rig {
                     "begun" => RecordingNews::Begun { file: words[3].into() },
                     "failed" => RecordingNews::Failed { why: words[3].into() },
                     "resumed" => RecordingNews::Resumed,
+                    "playable" => RecordingNews::Playable { file: words[3].into() },
                     _ => RecordingNews::Ended { file: "x.mjr".into(), frames: 1, lost: 0 },
                 };
                 MediaEvent::Recording { mid: mid(), news }
@@ -200,20 +208,16 @@ impl Rig {
                 format!("delay {} {:?}", self.end(&sink), delay.map(|d| (d.min, d.max)))
             }
             Effect::Record { source, recording } => {
-                let (path, subject) = (recording.place.path(), &recording.subject);
-                let mut text = format!("record {} {} {}", self.end(&source), path.display(), subject.codec);
-                if let Some(description) = &subject.description {
-                    write!(text, " {description:?}").unwrap();
-                }
-                for (id, uri) in &subject.extensions {
-                    write!(text, " {id}={}", uri.rsplit(':').next().unwrap_or_default()).unwrap();
-                }
-                text + if subject.encrypted { " encrypted" } else { "" }
+                format!("record {} {}", self.end(&source), record_text(&recording))
             }
-            Effect::PauseRecording { source, paused } => {
-                format!("{} recording {}", if paused { "pause" } else { "resume" }, self.end(&source))
+            Effect::Withhold { source, withheld } => {
+                format!("{} {}", if withheld { "withhold" } else { "let through" }, self.end(&source))
             }
             Effect::EndRecording { source } => format!("end recording {}", self.end(&source)),
+            Effect::Forward { source, forward } => forward_text(&self.end(&source), &forward),
+            Effect::StopForward { source, id } => {
+                format!("stop forwarding {} number {id}", self.end(&source))
+            }
             Effect::WatchAudio { source, watch } => {
                 format!("watch {} {:?}", self.end(&source), watch.map(|w| (w.packets, w.level)))
             }
@@ -233,12 +237,75 @@ impl Rig {
                 let settings = group.settings.map_or(Value::Null, Value::Object);
                 format!("store {} {} {settings}", group.file, group.name)
             }
+            Effect::Task { ticket, task: Task::Reach(all) } => {
+                self.ticket = Some(ticket);
+                reach_text(&all)
+            }
             Effect::Notify { handle, event } => {
                 let who = handle.map_or("-", |h| self.name(h));
-                format!("notify {who} {event}")
+                format!("notify {who} {}", without_ports(&event))
             }
         }
     }
+}
+
+fn reach_text(all: &[Destination]) -> String {
+    let one = |text: String, d: &Destination| format!("{text} {} {:?} +{}", d.host, d.family, d.feedback);
+    all.iter().fold("reach".to_owned(), one)
+}
+
+fn record_text(recording: &Recording) -> String {
+    let subject = &recording.subject;
+    let mjr = recording.mjr.as_ref().map_or("nowhere".into(), |p| p.path().display().to_string());
+    let mut text = format!("{mjr} {}", subject.codec);
+    if let Some(film) = &recording.film {
+        write!(text, " film {}", film.path().display()).unwrap();
+    }
+    if let Some(description) = &subject.description {
+        write!(text, " {description:?}").unwrap();
+    }
+    for (id, uri) in &subject.extensions {
+        write!(text, " {id}={}", uri.rsplit(':').next().unwrap_or_default()).unwrap();
+    }
+    text + if subject.encrypted { " encrypted" } else { "" }
+}
+
+fn forward_text(source: &str, f: &Forward) -> String {
+    let mut text = format!("forward {source} number {} to {} {:?}", f.id, f.to, f.layers);
+    let overrides = [("pt", f.payload_type.map(u32::from)), ("ssrc", f.ssrc)];
+    for (name, value) in overrides.iter().filter_map(|(name, v)| Some((name, (*v)?))) {
+        write!(text, " {name} {value}").unwrap();
+    }
+    if let Some(key) = &f.key {
+        write!(text, " sealed {}", if key.short_tag { 32 } else { 80 }).unwrap();
+    }
+    if let Some(feedback) = &f.feedback {
+        write!(text, " feedback from {}", feedback.to).unwrap();
+    }
+    text
+}
+
+/// What a destination became: `ADDRESS`, `ADDRESS+PORTS`, `unresolved`, `forbidden`, `noport`.
+fn reached(text: &str) -> Result<Reached, Unreachable> {
+    let (address, ports) = text.split_once('+').unwrap_or((text, "0"));
+    match address {
+        "unresolved" => Err(Unreachable::Unresolved),
+        "forbidden" => Err(Unreachable::Forbidden([127, 0, 0, 1].into())),
+        "noport" => Err(Unreachable::NoPort("no more descriptors".into())),
+        address => {
+            let feedback = (0..ports.parse().unwrap()).map(|_| FeedbackPort::open(Family::V4).unwrap());
+            Ok(Reached { address: address.parse().unwrap(), feedback: feedback.collect() })
+        }
+    }
+}
+
+/// The ports that the system chose are other ones each time.
+fn without_ports(value: &Value) -> String {
+    let text = value.to_string();
+    let parts: Vec<&str> = text.split(r#""local_rtcp_port":"#).collect();
+    let rest = parts.iter().skip(1).map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let rest: String = rest.map(|part| format!(r#""local_rtcp_port":(ours){part}"#)).collect();
+    format!("{}{rest}", parts[0])
 }
 
 fn jsep(kind: JsepKind, text: &str, words: &[&str]) -> RemoteJsep {
@@ -290,7 +357,8 @@ goldens! {
     kick: plain();
     moderate: plain();
     listparticipants: plain();
-    unbuilt: plain();
+    remotes: plain();
+    forwarders: Settings { events: true, lock_rtp_forward: true, admin_key: Some("key".into()), ..plain() };
     recording: Settings { events: true, ..plain() };
     recording_under_names: Settings { string_ids: true, ..plain() };
     join: plain();

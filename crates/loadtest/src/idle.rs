@@ -1,0 +1,78 @@
+//! Sessions that do nothing but say that they are there.
+
+use crate::api::{Failure, Session};
+use crate::options::Idle;
+use crate::outcome::Outcome;
+use crate::process::Usage;
+use crate::run::Run;
+use crate::videoroom::counted;
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) async fn run(run: &Arc<Run>, options: &Idle) -> Result<Outcome, Failure> {
+    let empty = run.server_usage();
+    let pause = Duration::from_secs_f64(1.0 / options.rate);
+    let mut next = Instant::now();
+    let mut starting = JoinSet::new();
+    for _ in 0..options.sessions {
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = run.stop() => break,
+        }
+        next += pause;
+        let run = Arc::clone(run);
+        starting.spawn(async move { counted(&run, session(&run)).await });
+    }
+    let sessions: Vec<_> = starting.join_all().await.into_iter().flatten().collect();
+    let mut outcome = Outcome::default();
+    outcome.measured.extend(run.measure_after_warm_up("idle").await);
+    let gone: Vec<Failure> = sessions.iter().filter_map(|session| session.gone()).collect();
+    let mut broken = gone.len();
+    gone.iter().for_each(|why| run.setup.lost(why));
+    if !run.stopped() {
+        // It is alive if it answers, not if nobody said that it is dead.
+        let all = stream::iter(sessions.iter().filter(|s| s.gone().is_none()));
+        let answers = all.map(|session| session.keep_alive()).buffer_unordered(run.common.joins as usize);
+        for why in answers.filter_map(|answer| async move { answer.err() }).collect::<Vec<_>>().await {
+            broken += 1;
+            run.setup.lost(&why);
+        }
+    }
+    let there = sessions.len();
+    let mut extra = json!({"sessions": there, "alive_at_the_end": there - broken});
+    let full = outcome.measured.first().and_then(|measured| measured.server).map(|(_, after)| after);
+    if let (Some(empty), Some(full)) = (empty, full) {
+        extra["rss_kib_before"] = json!(empty.rss_kib);
+        extra["rss_kib_per_session"] = json!(per_session(empty, full, there));
+        outcome.lines.push(format!(
+            "idle         {there} sessions: {} MiB instead of {} MiB, {:.2} KiB each",
+            full.rss_kib / 1024,
+            empty.rss_kib / 1024,
+            per_session(empty, full, there)
+        ));
+    }
+    outcome.extra.insert("idle".to_owned(), extra);
+    stream::iter(sessions)
+        .for_each_concurrent(run.common.joins as usize, |session| async move {
+            let _ = session.destroy().await;
+        })
+        .await;
+    Ok(outcome)
+}
+
+async fn session(run: &Arc<Run>) -> Result<Arc<Session>, Failure> {
+    run.setup.attempted();
+    let session = run.unless_stopped(Session::create(&run.server)).await?;
+    run.setup.created();
+    Ok(session)
+}
+
+fn per_session(empty: Usage, full: Usage, sessions: usize) -> f64 {
+    let more = full.rss_kib.saturating_sub(empty.rss_kib) as f64;
+    (more / sessions.max(1) as f64 * 100.0).round() / 100.0
+}
