@@ -65,7 +65,8 @@ if [ "$purpose" = test ]; then
   [ -d /usr/share/janus/demos ] || wanted+=(janus-demos)
 fi
 
-available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+# Not grep -q: it would leave at the first match, and apt-cache, still writing, would fail the pipe.
+available() { apt-cache policy "$1" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null; }
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi

@@ -27,4 +27,4 @@ for file in /image/ca/*.crt; do
   install -D -m 644 -t /usr/local/share/ca-certificates/portunus "$file"
   update-ca-certificates >/dev/null
 done
-echo "setup: $(rustc --version), $(gcc --version | head -n 1)"
+echo "setup: $(rustc --version), $(gcc -dumpfullversion)"
