@@ -9,6 +9,12 @@ import { Party } from './party.mjs';
 
 export const ADDRESS = process.env.GATEWAY_ADDRESS ?? '127.0.0.1';
 
+/**
+ * Janus fell over: what it told is no measure. Its echo test answers first and tells the event handlers then; a session
+ * that is destroyed in between is used after it is freed.
+ */
+export class OracleFell extends Error {}
+
 /** A gateway from its start to its end, with what its back end heard of it. */
 export async function life(c, { janus = {}, ...settings }, run, { atEnd = true } = {}) {
   const backend = await startBackend();
@@ -49,6 +55,7 @@ export async function life(c, { janus = {}, ...settings }, run, { atEnd = true }
     k.close();
     await gateway.stop();
     await backend.stop();
+    if (c.oracle && /^SIG(SEGV|ABRT|BUS)$/.test(gateway.exited)) throw new OracleFell(`Janus ended with ${gateway.exited}`);
   }
 }
 

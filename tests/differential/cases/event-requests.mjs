@@ -28,6 +28,8 @@ async function something(k) {
   const party = await Party.enter(k, 'somebody', 'janus.plugin.echotest');
   await party.ask({ audio: true }, { quiet: true });
   await k.administer('', { janus: 'custom_event', schema: 'something', data: {}, ...admin }, { quiet: true });
+  // Janus' plugin tells of it after it has answered, and falls over if its session is gone by then.
+  await new Promise((resolve) => setTimeout(resolve, 150));
   await party.call({ janus: 'destroy', handle_id: undefined });
   party.socket.removeAllListeners('close');
   party.socket.terminate();
