@@ -85,20 +85,34 @@ impl Writer {
             if self.closing && self.tapes.is_empty() {
                 return;
             }
-            thread::park_timeout(ROUND);
+            if self.closing || !self.tapes.is_empty() || !self.films.is_empty() {
+                thread::park_timeout(ROUND);
+            } else {
+                // Nothing to look after: an idle gateway is not woken four times a second.
+                let reel = self.reels.recv().ok();
+                self.take(reel);
+            }
         }
     }
 
     fn take_reels(&mut self) {
         loop {
             match self.reels.try_recv() {
-                Ok(reel) => {
-                    let tape = self.open(reel);
-                    self.tapes.push(tape);
-                }
+                Ok(reel) => self.take(Some(reel)),
                 Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => return self.closing = true,
+                Err(TryRecvError::Disconnected) => return self.take(None),
             }
+        }
+    }
+
+    /// A recording begins; or, with none, nobody is left who could begin one.
+    fn take(&mut self, reel: Option<Arc<Reel>>) {
+        match reel {
+            Some(reel) => {
+                let tape = self.open(reel);
+                self.tapes.push(tape);
+            }
+            None => self.closing = true,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 
-const LAYERS: u32 = 16;
-const FRAMES: u32 = 32;
+const LAYERS: u32 = 64;
+const FRAMES: u32 = 128;
 
 /// A second of pictures and sound; of the pictures every tenth is a keyframe.
 struct Publisher {
