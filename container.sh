@@ -20,6 +20,7 @@
 #   HOST_NAME              <host>.<domain>
 #   RUN_WITH_HOST_CONFIGURATION_DIR, COPY_JANUS_SAMPLES, CONFIG_GEN_SCRIPT    as the image itself takes them
 set -euo pipefail
+case "${EXTRA_CA:-/}" in /*) ;; *) EXTRA_CA=$PWD/$EXTRA_CA ;; esac
 cd "$(dirname "$0")"
 
 [ $# -eq 0 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 2; }
@@ -81,7 +82,8 @@ stage_base() {
   scripts/image/base.sh "$BASE_IMAGE"
   scripts/image/vendor.sh
   if [ -n "${EXTRA_CA:-}" ]; then
-    placed=scripts/image/ca/extra.crt
+    # A name of its own: whoever has put one there keeps it.
+    placed=scripts/image/ca/extra-$$.crt
     cp "$EXTRA_CA" "$placed"
   fi
 }

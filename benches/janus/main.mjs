@@ -84,9 +84,11 @@ for (const scenario of SCENARIOS.filter(({ name }) => only.test(name))) {
   const results = SERVERS.map(() => []);
   for (let round = 0; round < ROUNDS && !stopping; round += 1) {
     for (const [i, server] of SERVERS.entries()) {
+      if (stopping) break;
       const file = path.join(RAW, `${scenario.name}-${i}-${round}.json`.replaceAll(/[^\w.-]+/g, '_'));
       try {
         const result = await measure(scenario, server, file);
+        if (!result.ok || result.interrupted) throw new Error(`not counted: ${result.wrong?.join('; ') || 'interrupted'}`);
         results[i].push(result);
         const [name, unit, of] = scenario.figures[0];
         console.log(`${scenario.name}: round ${round + 1} of ${ROUNDS}, ${server.name}: ${name} ${of(result)?.toFixed(2)} ${unit}`);
@@ -97,6 +99,10 @@ for (const scenario of SCENARIOS.filter(({ name }) => only.test(name))) {
   }
   if (stopping) break;
   done.push({ scenario, results });
+}
+if (stopping) {
+  console.log('ended: nothing is written');
+  process.exit(130);
 }
 loops.push(bare());
 const tables = done.map(({ scenario, results }) => table(scenario, results, SERVERS));

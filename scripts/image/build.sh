@@ -20,11 +20,14 @@ fail() { say "$*"; exit 1; }
 
 version() { sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$source/Cargo.toml"; }
 
+# The repository as it may be shown: its address may have a token.
+repository=$(sed -E 's|//[^/@]*@|//|; s|[?#].*||' <<<"${JANUS_REPO:-}")
+
 info() {
   echo "version:     $(version)"
   echo "commit:      ${CI_COMMIT_SHA:-unknown}"
   echo "tag:         ${CI_COMMIT_TAG:-none}"
-  echo "source:      ${JANUS_REPO:-in the build image}${JANUS_VERSION:+, $JANUS_VERSION}"
+  echo "source:      ${repository:-in the build image}${JANUS_VERSION:+, $JANUS_VERSION}"
   echo "time:        $created"
   echo "compiler:    $(rustc --version)"
   echo "base:        $(. /etc/os-release && echo "$PRETTY_NAME")"
@@ -40,13 +43,13 @@ export CARGO_HTTP_CAINFO=${CARGO_HTTP_CAINFO:-$bundle} GIT_SSL_CAINFO=${GIT_SSL_
 
 take_source() {
   [ -n "${JANUS_REPO:-}" ] || { [ -z "${JANUS_VERSION:-}" ] || fail "JANUS_VERSION=$JANUS_VERSION chooses nothing without JANUS_REPO"; return 0; }
-  say "source: $JANUS_REPO ${JANUS_VERSION:-}"
+  say "source: $repository ${JANUS_VERSION:-}"
   source=$here/source
   rm -rf "$source"
   git clone --quiet "$JANUS_REPO" "$source"
   [ -z "${JANUS_VERSION:-}" ] || git -C "$source" checkout --quiet --detach "$JANUS_VERSION" -- 2>/dev/null \
-    || git -C "$source" checkout --quiet "$JANUS_VERSION" || fail "$JANUS_REPO has no $JANUS_VERSION"
-  grep -q '^name = "portunus"' "$source/crates/gateway/Cargo.toml" 2>/dev/null || fail "$JANUS_REPO is no source of Portunus"
+    || git -C "$source" checkout --quiet "$JANUS_VERSION" || fail "$repository has no $JANUS_VERSION"
+  grep -q '^name = "portunus"' "$source/crates/gateway/Cargo.toml" 2>/dev/null || fail "$repository is no source of Portunus"
   CI_COMMIT_SHA=$(git -C "$source" rev-parse HEAD)
 }
 
@@ -93,7 +96,7 @@ programs() {
 configuration() {
   if [ -n "$(ls -A "$here/janus_config" 2>/dev/null)" ]; then
     say "configuration: that of the host"
-    cp "$here"/janus_config/* "$root/janus/etc/janus/"
+    cp -R "$here"/janus_config/. "$root/janus/etc/janus/"
   else
     "$source/scripts/image/config.sh" "$source/config" "$root/janus/etc/janus"
   fi
@@ -164,6 +167,8 @@ tree() {
 pack() {
   local own=(janus/etc/janus html janus/etc/janus_fallback janus/bin/janus-recordings) exclude=() path
   chmod -R g=u "$root/janus/etc/janus"
+  # For the Dockerfile that does all in one, and copies the folder.
+  [ "$(id -u)" -ne 0 ] || chown -R 10001:0 "${own[@]/#/$root/}"
   for path in "${own[@]}"; do exclude+=(--exclude="./$path"); done
   local options=(--format=gnu --numeric-owner --sort=name "--mtime=@$epoch" --directory="$root")
   tar --create --file="$output/root.tar" "${options[@]}" --owner=0 --group=0 "${exclude[@]}" .

@@ -154,8 +154,9 @@ async fn interrupted(stopper: watch::Sender<bool>, [mut interrupt, mut terminate
         }
     };
     next().await;
-    eprintln!("portunus-loadtest: ending; once more ends it at once");
     stopper.send_replace(true);
+    // Whoever reads it may be gone.
+    let _ = writeln!(std::io::stderr(), "portunus-loadtest: ending; once more ends it at once");
     next().await;
     std::process::exit(INTERRUPTED);
 }

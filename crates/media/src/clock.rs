@@ -13,7 +13,8 @@ impl Clock {
     pub(crate) fn new(now: Instant) -> Self {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // A second of room before the start, for what lies a little in the past.
-        Self { start: now.checked_sub(Duration::from_secs(1)).unwrap_or(now), unix_at_start: unix }
+        let start = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+        Self { start, unix_at_start: unix.saturating_sub(now.saturating_duration_since(start)) }
     }
 
     /// Microseconds of the monotonic clock.

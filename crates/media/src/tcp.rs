@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     opened: Instant,
     proven: bool,
     input: Vec<u8>,
+    /// So much of it was taken.
+    taken: usize,
     output: Vec<u8>,
     written: usize,
     waits_for_room: bool,
@@ -82,6 +84,7 @@ impl Connections {
                 opened: now,
                 proven: false,
                 input: Vec::new(),
+                taken: 0,
                 output: Vec::new(),
                 written: 0,
                 waits_for_room: false,
@@ -125,16 +128,24 @@ impl Connections {
         self.connections.iter().find(|(_, c)| late(c)).map(|(i, _)| i)
     }
 
-    /// Reads one datagram into `out`. `Ok(None)`: nothing complete is there now.
+    /// Reads one datagram into `out`, from the socket at most `reads` times. `Ok(None)`: nothing complete is there now, or that
+    /// was often enough; the socket is readable then.
     ///
     /// # Errors
     /// The connection is over, or sent something that cannot be a datagram.
-    pub(crate) fn read(&mut self, index: usize, out: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read(
+        &mut self,
+        index: usize,
+        out: &mut [u8],
+        reads: &mut usize,
+    ) -> io::Result<Option<usize>> {
         let c = self.connections.get_mut(index).ok_or(io::ErrorKind::NotFound)?;
         loop {
             if let Some(len) = c.take_frame(out)? {
                 return Ok(Some(len));
             }
+            let Some(left) = reads.checked_sub(1) else { return Ok(None) };
+            *reads = left;
             let mut chunk = [0_u8; 4096];
             match c.stream.read(&mut chunk) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -168,17 +179,30 @@ impl Connections {
 
 impl Connection {
     fn take_frame(&mut self, out: &mut [u8]) -> io::Result<Option<usize>> {
-        let Some(&[high, low]) = self.input.first_chunk::<2>() else { return Ok(None) };
+        let input = self.input.get(self.taken..).unwrap_or_default();
+        let Some(&[high, low]) = input.first_chunk::<2>() else {
+            self.keep_rest();
+            return Ok(None);
+        };
         let len = usize::from(u16::from_be_bytes([high, low]));
         if len > MAX_DATAGRAM {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let Some(frame) = self.input.get(2..2 + len) else { return Ok(None) };
+        let Some(frame) = input.get(2..2 + len) else {
+            self.keep_rest();
+            return Ok(None);
+        };
         if let Some(room) = out.get_mut(..len) {
             room.copy_from_slice(frame);
         }
-        self.input.drain(..2 + len);
+        self.taken += 2 + len;
         Ok(Some(len))
+    }
+
+    /// What was taken goes: once for all frames of a read.
+    fn keep_rest(&mut self) {
+        self.input.drain(..self.taken.min(self.input.len()));
+        self.taken = 0;
     }
 
     fn drain(&mut self, epoll: &Epoll, token: u64) {
@@ -193,6 +217,10 @@ impl Connection {
         let empty = self.written >= self.output.len();
         if empty {
             self.output.clear();
+            self.written = 0;
+        } else if self.written > WRITE_BUFFER / 2 {
+            // Whoever reads as slowly as is sent to him never lets it become empty.
+            self.output.drain(..self.written);
             self.written = 0;
         }
         if self.waits_for_room == empty {

@@ -229,9 +229,14 @@ impl Film {
                 part.out.flush(&mut bytes);
             }
             push_bytes(bytes, pieces);
-            self.lines.retain(|l| !l.ended);
+            // What ended as it began has not been written yet.
+            let part = self.part.as_ref();
+            self.lines.retain(|l| !l.ended || part.is_none_or(|part| !part.has(l.id)));
         }
         let ready: Vec<_> = self.lines.iter().filter_map(|l| Some((l.id, l.track.clone()?))).collect();
+        if ready.is_empty() {
+            return;
+        }
         let tracks: Vec<Track> = ready.iter().map(|(_, track)| track.clone()).collect();
         let (ending, head, out) = Out::begin(&tracks);
         pieces.push(Piece::Begin { ending, head });

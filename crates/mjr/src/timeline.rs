@@ -199,8 +199,9 @@ fn without_events(raw: &mut [Raw<'_>]) -> u64 {
 /// that neither jitter nor a route that changed have a say.
 fn drift(packets: &[Packet<'_>], clock_rate: u32) -> Option<i64> {
     let sent = |p: &Packet<'_>| i64::try_from(crate::num::rescale(p.time, clock_rate, 1_000_000)).ok();
-    let (first, last) = (packets.first()?, packets.last()?);
-    let span = last.ms.saturating_sub(first.ms);
+    let first = packets.first()?;
+    // Not of the last by number: times in a file may be anything.
+    let span = packets.iter().map(|p| p.ms).max()?.saturating_sub(first.ms);
     let part = (span / PARTS).max(PART_MS);
     let mut least: Vec<(u32, i64, i64)> = Vec::new();
     for packet in packets {

@@ -45,7 +45,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     for frame in recording.by_ref() {
         pcap::write_datagram(
             &mut piece,
-            header.first_frame + u64::from(frame.ms.unwrap_or(0)) * 1000,
+            header.first_frame.saturating_add(u64::from(frame.ms.unwrap_or(0)) * 1000),
             frame.bytes,
         );
         out.write_all(&piece)?;

@@ -12,14 +12,14 @@ const ORIENTATION: &str = "urn:3gpp:video-orientation";
 
 /// The header, a line for each thing that it tells.
 pub fn header(header: &Header) -> String {
-    let mut said = format!("{}: {}\n", header.medium, header.codec);
+    let mut said = format!("{}: {}\n", header.medium, printable(&header.codec));
     for (what, text) in [("fmtp", &header.fmtp), ("description", &header.description)] {
         if let Some(text) = text {
-            let _ = writeln!(said, "{what}: {text}");
+            let _ = writeln!(said, "{what}: {}", printable(text));
         }
     }
     for (id, uri) in &header.extensions {
-        let _ = writeln!(said, "extension {id}: {uri}");
+        let _ = writeln!(said, "extension {id}: {}", printable(uri));
     }
     if let Some(red) = header.red {
         let _ = writeln!(said, "opus/red: payload type {red}");
@@ -30,6 +30,11 @@ pub fn header(header: &Header) -> String {
         said.push_str("encrypted end to end\n");
     }
     said
+}
+
+/// A publisher's text, for a terminal: without what that would obey.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// What became of packets.

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// So much that waits is written at once, not a quarter of a second later.
 const MUCH: usize = 32 << 10;
 
+/// Octets of a publisher's description in a header at most.
+const LONGEST_DESCRIPTION: usize = 1000;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Reel {
@@ -96,17 +99,27 @@ impl Reel {
             medium,
             codec: r.codec.clone(),
             fmtp: r.fmtp.clone(),
-            description: r.description.clone(),
+            description: r.description.as_deref().map(shortened),
             extensions: r.extensions.clone(),
             created: micros(self.created),
             first_frame: micros(SystemTime::now()),
             red: r.red,
             encrypted: r.encrypted,
         };
-        let mut text = Vec::new();
-        mjr::write_header(&mut text, &header).ok()?;
-        Some(text)
+        let written = |header: &mjr::Header| {
+            let mut text = Vec::new();
+            mjr::write_header(&mut text, header).ok().map(|()| text)
+        };
+        // A file without a header is none that can be read: rather one that says less.
+        written(&header).or_else(|| {
+            written(&mjr::Header { description: None, fmtp: None, extensions: Vec::new(), ..header })
+        })
     }
+}
+
+/// Janus' own tool reads headers of less than 1,500 octets.
+fn shortened(description: &str) -> String {
+    description.get(..description.floor_char_boundary(LONGEST_DESCRIPTION)).unwrap_or_default().to_owned()
 }
 
 impl Tape for Reel {

@@ -23,11 +23,16 @@ pub const NACK_ROUND_TRIP_US: u64 = 100_000;
 /// A packet missing for longer is given up.
 pub const NACK_GIVE_UP_US: u64 = 1_000_000;
 
+/// So far above what was another stream's numbers begin, at least: also what comes of it late is above.
+const RESTART_GAP: u64 = 8192;
+
 /// Extends 16-bit sequence numbers to 64 bits.
 #[derive(Debug, Clone, Default)]
 pub struct SequenceUnwrapper {
     highest: Option<u64>,
     suspect: Option<u16>,
+    /// The next packet is the first of another stream.
+    restarts: bool,
 }
 
 impl SequenceUnwrapper {
@@ -46,6 +51,12 @@ impl SequenceUnwrapper {
             self.highest = Some(first);
             return Some(first);
         };
+        if std::mem::take(&mut self.restarts) {
+            let above = highest + RESTART_GAP;
+            let extended = above + u64::from(sequence.wrapping_sub(low16(above)));
+            self.highest = Some(extended);
+            return Some(extended);
+        }
         let ahead = sequence.wrapping_sub(low16(highest));
         if ahead < 0x8000 {
             self.suspect = None;
@@ -68,6 +79,13 @@ impl SequenceUnwrapper {
         None
     }
 
+    /// The numbers that follow are those of another stream in the same place: they go on above all that were, far enough to be
+    /// taken for a restart ([`crate::mapping::MAX_JUMP`]).
+    pub const fn restart(&mut self) {
+        self.restarts = true;
+        self.suspect = None;
+    }
+
     /// The highest number so far.
     #[must_use]
     pub fn highest(&self) -> Option<u64> {
@@ -84,6 +102,8 @@ pub struct ReceiverStats {
     received: u64,
     repaired: u64,
     bytes: u64,
+    /// Of streams that had the place before: received, repaired, bytes, lost.
+    earlier: [u64; 4],
     duplicates: u64,
     seen: BitWindow,
     transit: Option<u32>,
@@ -119,6 +139,7 @@ impl ReceiverStats {
             received: 0,
             repaired: 0,
             bytes: 0,
+            earlier: [0; 4],
             duplicates: 0,
             seen: BitWindow::new(),
             transit: None,
@@ -128,6 +149,12 @@ impl ReceiverStats {
             second: Snapshot::default(),
             sender_report: None,
         }
+    }
+
+    /// What comes from now on is another stream's: reports begin anew, and totals go on.
+    pub fn restart(&mut self) {
+        let earlier = [self.received(), self.repaired(), self.bytes(), self.lost()];
+        *self = Self { earlier, duplicates: self.duplicates, ..Self::new(self.clock_rate) };
     }
 
     /// Counts a packet; false for a duplicate or one far too old. `len` is the payload's length.
@@ -202,7 +229,7 @@ impl ReceiverStats {
         Some(ReportBlock {
             ssrc,
             fraction_lost: low8(fraction.min(255)),
-            cumulative_lost: i32::try_from(self.lost()).unwrap_or(i32::MAX).min(0x7f_ffff),
+            cumulative_lost: i32::try_from(self.lost_now()).unwrap_or(i32::MAX).min(0x7f_ffff),
             highest_sequence: low32(self.highest.wrapping_sub(1 << 16)),
             jitter: self.jitter(),
             last_sr,
@@ -235,6 +262,10 @@ impl ReceiverStats {
     /// Packets lost so far, those that a repair brought among them; never negative because duplicates do not count.
     #[must_use]
     pub fn lost(&self) -> u64 {
+        self.earlier[3] + self.lost_now()
+    }
+
+    fn lost_now(&self) -> u64 {
         self.expected().saturating_sub(self.in_time())
     }
 
@@ -246,19 +277,19 @@ impl ReceiverStats {
     /// Packets that came as retransmissions.
     #[must_use]
     pub fn repaired(&self) -> u64 {
-        self.repaired
+        self.earlier[1] + self.repaired
     }
 
     /// Packets received, repaired ones among them, duplicates excluded.
     #[must_use]
     pub fn received(&self) -> u64 {
-        self.received
+        self.earlier[0] + self.received
     }
 
     /// Payload bytes received.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.earlier[2] + self.bytes
     }
 
     /// Duplicates and strays that were not counted.

@@ -328,7 +328,7 @@ impl RetransmitIndex {
     #[must_use]
     pub fn repeat(&self, n: usize, revision: u16, now_us: u64) -> Option<(Resend, usize)> {
         let index = self.newest?.checked_sub(wide(n))?;
-        let entry = self.entries.get(narrow(index % wide(self.capacity)))?;
+        let entry = self.entries.get(self.place(index))?;
         let age = u64::from(low32(now_us / 1000).wrapping_sub(entry.sent_ms)) * 1000;
         let known = n < self.capacity && entry.used && entry.sequence == low16(index);
         (known && entry.revision == revision && age <= RESEND_MAX_AGE_US)

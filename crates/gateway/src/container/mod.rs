@@ -253,11 +253,13 @@ fn generate(
     stop: &AtomicBool,
     out: &mut dyn Write,
 ) -> Result<PathBuf, Failure> {
+    let fallback = layout.fallback();
     if !wanted.join(name).is_file() {
+        // Or the health check would look at what an earlier start left there.
+        let _ = std::fs::remove_file(fallback.join(name));
         writeln!(out, "There is no {name} in it: nothing is generated.")?;
         return Ok(wanted);
     }
-    let fallback = layout.fallback();
     let folder = match script::writable(&wanted) {
         Ok(()) => {
             // Or the health check would look there.

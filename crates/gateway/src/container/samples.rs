@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -78,9 +78,12 @@ fn list_files(top: &Path, below: &Path, depth: usize, found: &mut Vec<PathBuf>) 
 
 /// A folder that cannot be read has no list, and then cannot be written to either.
 fn read_list(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
-    let text = match fs::read_to_string(folder.join(LIST)) {
+    let list = folder.join(LIST);
+    let text = match list.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read?,
+        // A link, or what is no file, is nobody's list.
+        Ok(found) if !found.is_file() => String::new(),
+        _ => fs::read_to_string(list)?,
     };
     // The folder belongs to others: a line that leads out of it is nobody's.
     let inside = |path: &PathBuf| path.components().all(|part| matches!(part, Component::Normal(_)));
@@ -92,7 +95,10 @@ fn write_list<'p>(folder: &Path, paths: impl Iterator<Item = &'p PathBuf>) -> io
     let unique: BTreeSet<_> = paths.collect();
     let lines: Vec<_> = unique.into_iter().map(|path| path.display().to_string()).collect();
     let unfinished = folder.join(UNFINISHED);
-    fs::write(&unfinished, format!("{LIST_HEAD}\n{}\n", lines.join("\n")))?;
+    // The folder belongs to others: a link in this place leads nowhere of ours.
+    let _ = fs::remove_file(&unfinished);
+    let mut file = fs::File::create_new(&unfinished)?;
+    file.write_all(format!("{LIST_HEAD}\n{}\n", lines.join("\n")).as_bytes())?;
     fs::rename(unfinished, folder.join(LIST))
 }
 

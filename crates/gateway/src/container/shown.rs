@@ -10,7 +10,8 @@ use std::path::Path;
 /// What stands for a secret.
 const MASK: &str = "********";
 /// What a secret's name has in it.
-const PARTS: [&str; 8] = ["secret", "passw", "passphrase", "pwd", "token", "key", "credential", "allowed"];
+const PARTS: [&str; 9] =
+    ["secret", "passw", "passphrase", "pwd", "token", "key", "credential", "allowed", "crypto"];
 /// Words of a name that make it a secret's; as a part they may be anything (`pingpong`).
 const WORDS: [&str; 3] = ["pin", "pins", "pass"];
 /// The parameters that are about the start itself.
@@ -22,15 +23,27 @@ fn is_secret(name: &str) -> bool {
     PARTS.iter().any(|part| name.contains(part)) || name.split(['_', '-']).any(|word| WORDS.contains(&word))
 }
 
-/// A text on one line, and without the password of an address.
+/// A text on one line, and without the passwords and arguments of addresses: there may be a key among them.
 fn plain(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let Some((scheme, rest)) = line.split_once("://") else { return line };
-    let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
-    match rest.get(..end).and_then(|authority| authority.rfind('@')) {
-        Some(at) => format!("{scheme}://{MASK}{}", rest.get(at..).unwrap_or_default()),
-        None => line,
+    let mut parts = line.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        let (address, behind) = rest.split_at(rest.find([' ', ',']).unwrap_or(rest.len()));
+        let (address, arguments) = address.split_at(address.find('?').unwrap_or(address.len()));
+        let (authority, path) = address.split_at(address.find(['/', '#']).unwrap_or(address.len()));
+        shown.push_str("://");
+        match authority.rfind('@') {
+            Some(at) => shown.extend([MASK, authority.get(at..).unwrap_or_default()]),
+            None => shown.push_str(authority),
+        }
+        shown.push_str(path);
+        if !arguments.is_empty() {
+            shown.extend(["?", MASK]);
+        }
+        shown.push_str(behind);
     }
+    shown
 }
 
 /// The parameters of the environment: our own three, and every other that is set.

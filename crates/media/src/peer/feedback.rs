@@ -20,6 +20,10 @@ const RTCP_ROOM: usize = 1200;
 const FEEDBACK_ROOM: usize = 1000;
 /// Report blocks in one report.
 const MAX_BLOCKS: usize = 16;
+/// Transport-wide feedbacks heard of one compound; browsers send one.
+const MAX_FEEDBACKS: usize = 4;
+/// Sender reports in one compound: more would not fit beside the blocks.
+const MAX_SENDERS: usize = 24;
 /// Sequence numbers asked for or answered by one RTCP packet.
 const MAX_NACKS: usize = 256;
 /// What Janus lets a client send when nobody caps it, bits per second.
@@ -51,17 +55,24 @@ impl Peer {
             self.refused.malformed += 1;
             return;
         };
-        let mut asked = 0;
+        let (mut asked, mut feedbacks) = (0, 0);
         for packet in compound {
             let Ok(packet) = packet else {
                 self.refused.malformed += 1;
                 return;
             };
-            self.on_rtcp(cx, &packet, &mut asked, now);
+            self.on_rtcp(cx, &packet, (&mut asked, &mut feedbacks), now);
         }
     }
 
-    fn on_rtcp(&mut self, cx: &mut PeerCx<'_>, packet: &Rtcp<'_>, asked: &mut usize, now: Instant) {
+    /// `asked`, `feedbacks`: how much the compound has had of each.
+    fn on_rtcp(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        packet: &Rtcp<'_>,
+        (asked, feedbacks): (&mut usize, &mut usize),
+        now: Instant,
+    ) {
         match packet {
             Rtcp::SenderReport { sender, blocks } => {
                 let now_us = cx.clock.micros(now);
@@ -96,7 +107,13 @@ impl Peer {
                 }
                 self.on_remb(cx, u64::from(bitrate), now);
             }
-            Rtcp::TransportCc { body, .. } => self.on_transport_feedback(cx, body, now),
+            Rtcp::TransportCc { body, .. } => {
+                // A few octets may be about thousands of packets.
+                *feedbacks += 1;
+                if *feedbacks <= MAX_FEEDBACKS {
+                    self.on_transport_feedback(cx, body, now);
+                }
+            }
             // A BYE of the peer ends nothing: its description does.
             Rtcp::Sdes(_) | Rtcp::Bye(_) | Rtcp::Other { .. } => {}
         }
@@ -298,29 +315,28 @@ impl Peer {
     fn send_reports(&mut self, cx: &mut PeerCx<'_>, now: Instant) {
         let now_us = cx.clock.micros(now);
         let ntp = ntp_time(cx.clock.unix(now));
-        let mut blocks = [None; MAX_BLOCKS];
         let sources = self.lines.iter_mut().filter(|l| l.receive).flat_map(|l| &mut l.sources);
-        let reports = sources.filter_map(|s| s.stats.report(s.ssrc?, now_us));
-        blocks.iter_mut().zip(reports).for_each(|(slot, block)| *slot = Some(block));
-        let blocks: Vec<ReportBlock> = blocks.into_iter().flatten().collect();
+        let blocks: Vec<ReportBlock> = sources.filter_map(|s| s.stats.report(s.ssrc?, now_us)).collect();
         let senders: Vec<SenderInfo> = self.lines.iter().filter_map(|l| sender_info(l, ntp, now)).collect();
         let own = senders.first().map_or(self.feedback_ssrc, |s| s.ssrc);
         if senders.is_empty() && blocks.is_empty() {
             return;
         }
-        self.send_rtcp(cx, |w| {
-            let mut first = blocks.as_slice();
-            if senders.is_empty() && w.receiver_report(own, first).is_err() {
-                return false;
+        let (mut senders, mut blocks) = (senders.chunks(MAX_SENDERS), blocks.chunks(MAX_BLOCKS));
+        loop {
+            let (senders, blocks) = (senders.next(), blocks.next());
+            if senders.is_none() && blocks.is_none() {
+                return;
             }
-            for sender in &senders {
-                if w.sender_report(sender, first).is_err() {
-                    break;
-                }
-                first = &[];
-            }
-            w.cname(own, CNAME).is_ok()
-        });
+            self.send_rtcp(cx, |w| {
+                let mut first = blocks.unwrap_or_default();
+                let Some(senders) = senders else {
+                    return w.receiver_report(own, first).is_ok() && w.cname(own, CNAME).is_ok();
+                };
+                senders.iter().all(|sender| w.sender_report(sender, std::mem::take(&mut first)).is_ok())
+                    && w.cname(own, CNAME).is_ok()
+            });
+        }
     }
 
     /// Limits what the client may send.

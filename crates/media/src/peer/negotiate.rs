@@ -98,6 +98,9 @@ impl Peer {
             }
             for (k, (ssrc, rtx)) in n.remote_ssrcs.iter().take(layers).enumerate() {
                 if let Some(source) = line.sources.get_mut(k) {
+                    if source.ssrc.is_some_and(|old| old != *ssrc) {
+                        source.restart();
+                    }
                     source.ssrc = Some(*ssrc);
                     source.rtx = *rtx;
                 }

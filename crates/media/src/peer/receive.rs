@@ -262,6 +262,14 @@ struct Arrived {
 }
 
 impl Source {
+    /// Another stream takes its place: its packets follow all that were, and are counted from new.
+    pub(super) fn restart(&mut self) {
+        self.unwrapper.restart();
+        self.stats.restart();
+        self.nacks = portunus_rtp::receive::NackGenerator::new();
+        self.keyframes.want();
+    }
+
     /// Counts, inspects and stores a packet; `None` for one that is here already or far too old.
     fn on_packet(
         &mut self,
@@ -321,9 +329,7 @@ fn learn(source: &mut Source, ssrc: u32, rtx: bool) {
         return;
     }
     if source.ssrc.is_some_and(|old| old != ssrc) {
-        source.unwrapper = portunus_rtp::receive::SequenceUnwrapper::new();
-        source.nacks = portunus_rtp::receive::NackGenerator::new();
-        source.keyframes.want();
+        source.restart();
     }
     source.ssrc = Some(ssrc);
 }

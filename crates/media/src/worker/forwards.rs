@@ -87,6 +87,15 @@ impl Worker {
         Ok(index)
     }
 
+    /// Closes those of these feedback ports whose forwarders went with their m-line.
+    pub(super) fn close_lost_feedback(&mut self, key: usize, before: &[usize]) {
+        for socket in before {
+            if !self.peers.get(key).is_some_and(|p| p.feedback_sockets().any(|s| s == *socket)) {
+                self.close_feedback(*socket);
+            }
+        }
+    }
+
     pub(super) fn close_feedback(&mut self, socket: usize) {
         // What is to be sent from it leaves before another one gets its index.
         self.flush();

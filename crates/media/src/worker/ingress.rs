@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// To fall asleep and wake up again costs more than a shorter wait is worth.
 const SHORTEST_DOZE: Duration = Duration::from_micros(80);
 
+/// Reads of a TCP connection at a time, of 4 KB each.
+const READS_PER_TURN: usize = 16;
+
 impl Worker {
     // === datagrams ===
 
@@ -34,7 +37,7 @@ impl Worker {
             self.forward(&batch, now + dozed);
             let ended = Instant::now();
             let spent = ended.saturating_duration_since(now).saturating_sub(dozed);
-            self.intake.took(n, most, spent, ended);
+            self.intake.took(socket, (n, most), spent, ended);
             if n < most || ended.saturating_duration_since(begun) > TURN {
                 break;
             }
@@ -218,6 +221,11 @@ impl Worker {
     // === other workers (single port) ===
 
     fn hand_to(&mut self, worker: usize, bytes: &[u8], remote: SocketAddr, local: SocketAddr) {
+        if self.taking_foreign {
+            // Two workers could each think that it is the other's, and it would never end.
+            self.dropped.unauthenticated_stun += 1;
+            return;
+        }
         if self.foreign.len() >= MAX_FOREIGN {
             self.foreign.clear();
         }
@@ -232,7 +240,9 @@ impl Worker {
     }
 
     fn give_to_other(&mut self, bytes: &[u8], remote: SocketAddr, local: SocketAddr) -> bool {
-        let Some(worker) = self.foreign.get(&remote).copied() else { return false };
+        let Some(worker) = self.foreign.get(&remote).copied().filter(|_| !self.taking_foreign) else {
+            return false;
+        };
         self.pass_to(worker, bytes, remote, local);
         true
     }
@@ -247,6 +257,7 @@ impl Worker {
 
     pub(super) fn on_foreign(&mut self, datagrams: Vec<Foreign>, now: Instant) {
         let mut slot = Box::new([0_u8; SLOT]);
+        self.taking_foreign = true;
         for foreign in datagrams {
             let Some(socket) = self.sockets.iter().find(|(_, s)| s.local() == foreign.local).map(|(i, _)| i)
             else {
@@ -255,6 +266,7 @@ impl Worker {
             let path = Path { link: Link::Udp(socket), remote: foreign.remote };
             self.on_single(&mut slot, &foreign.bytes, path, foreign.local, now);
         }
+        self.taking_foreign = false;
     }
 
     /// A datagram that did not come in a batch.
@@ -280,11 +292,13 @@ impl Worker {
         self.connections.drain(index, &self.epoll, token(TCP, index));
         let mut slot = Box::new([0_u8; SLOT]);
         let mut datagram = [0_u8; SLOT];
+        // One that sends without an end has its turn again after the others.
+        let mut reads = READS_PER_TURN;
         loop {
             let Some((local, remote)) = self.connections.get(index).map(|c| (c.local, c.remote)) else {
                 return;
             };
-            match self.connections.read(index, &mut datagram) {
+            match self.connections.read(index, &mut datagram, &mut reads) {
                 Ok(Some(n)) => {
                     let bytes = datagram.get(..n).unwrap_or_default();
                     let path = Path { link: Link::Tcp(index), remote };

@@ -19,8 +19,8 @@ const MEMORY: u64 = 8;
 pub(super) struct Intake {
     /// Of each datagram lately.
     nanos: u64,
-    /// Since when sockets have not been empty.
-    busy: Option<Instant>,
+    /// Since when a socket has not been empty, and which.
+    busy: Option<(usize, Instant)>,
     /// How long the oldest datagram of this turn had waited.
     waited: Duration,
 }
@@ -33,15 +33,22 @@ impl Intake {
         most.unwrap_or(RECEIVE_BATCH).clamp(FEWEST, RECEIVE_BATCH)
     }
 
-    /// So many datagrams took so long, of as many as there might have been.
-    pub(super) fn took(&mut self, datagrams: usize, most: usize, spent: Duration, now: Instant) {
+    /// So many datagrams of a socket took so long, of as many as there might have been.
+    pub(super) fn took(
+        &mut self,
+        socket: usize,
+        (datagrams, most): (usize, usize),
+        spent: Duration,
+        now: Instant,
+    ) {
         let count = u64::try_from(datagrams.max(1)).unwrap_or(u64::MAX);
         let each = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX) / count;
         self.nanos = self.nanos.saturating_sub(self.nanos / MEMORY).saturating_add(each / MEMORY);
-        if datagrams < most {
-            self.busy = None;
-        } else if self.busy.is_none() {
-            self.busy = Some(now);
+        match self.busy {
+            // That another one is empty says nothing of this one.
+            Some((busy, _)) if busy == socket && datagrams < most => self.busy = None,
+            None if datagrams >= most => self.busy = Some((socket, now)),
+            _ => {}
         }
     }
 
@@ -53,7 +60,7 @@ impl Intake {
     /// How far the worker is behind, told once a turn. That datagrams wait does not say it, for it may have been the system that
     /// woke it late; nor does it that there are always some, if they do not wait. Both together do.
     pub(super) fn take_behind(&mut self, now: Instant) -> Duration {
-        let busy = self.busy.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let busy = self.busy.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since));
         busy.min(std::mem::take(&mut self.waited))
     }
 }
@@ -68,15 +75,15 @@ mod tests {
         let mut intake = Intake::default();
         assert_eq!(intake.most(), RECEIVE_BATCH);
         for _ in 0..100 {
-            intake.took(64, 64, Duration::from_micros(64), now);
+            intake.took(0, (64, 64), Duration::from_micros(64), now);
         }
         assert_eq!(intake.most(), RECEIVE_BATCH);
         for _ in 0..100 {
-            intake.took(10, 64, Duration::from_millis(2), now);
+            intake.took(0, (10, 64), Duration::from_millis(2), now);
         }
         assert!((20..=26).contains(&intake.most()), "{}", intake.most());
         for _ in 0..100 {
-            intake.took(10, 64, Duration::from_millis(100), now);
+            intake.took(0, (10, 64), Duration::from_millis(100), now);
         }
         assert_eq!(intake.most(), FEWEST);
     }
@@ -88,17 +95,19 @@ mod tests {
         let mut intake = Intake::default();
         // Woken late.
         intake.waited(wait);
-        intake.took(3, 64, Duration::ZERO, now);
+        intake.took(0, (3, 64), Duration::ZERO, now);
         assert_eq!(intake.take_behind(later), Duration::ZERO);
         // Busy, but in time.
-        intake.took(64, 64, Duration::ZERO, now);
-        intake.took(16, 16, Duration::ZERO, later);
+        intake.took(0, (64, 64), Duration::ZERO, now);
+        intake.took(0, (16, 16), Duration::ZERO, later);
         assert_eq!(intake.take_behind(later), Duration::ZERO);
         // Both.
         intake.waited(wait / 2);
         intake.waited(wait);
         intake.waited(Duration::ZERO);
-        intake.took(16, 16, Duration::ZERO, later);
+        intake.took(0, (16, 16), Duration::ZERO, later);
+        // Of another socket.
+        intake.took(1, (1, 16), Duration::ZERO, later);
         assert_eq!(intake.take_behind(later), wait);
         assert_eq!(intake.take_behind(later), Duration::ZERO, "of another turn");
     }

@@ -158,6 +158,8 @@ pub(crate) struct Worker {
     by_path: HashMap<Path, usize>,
     foreign: HashMap<SocketAddr, usize>,
     handed_over: Vec<Vec<Foreign>>,
+    /// What is being taken came from another worker: it goes to no third.
+    taking_foreign: bool,
 
     outgoing: Outgoing,
     /// Feedback ports by their sockets: peer, line, and the forwarder's number.
@@ -277,6 +279,7 @@ impl Worker {
             by_path: HashMap::new(),
             foreign: HashMap::new(),
             handed_over: (0..others).map(|_| Vec::new()).collect(),
+            taking_foreign: false,
             outgoing: Outgoing::default(),
             feedback: HashMap::new(),
             mirrors: slab::Slab::new(),
@@ -389,6 +392,9 @@ impl Worker {
     fn on_timers(&mut self, now: Instant) {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(now, &mut due);
+        // A peer whose deadline moved has an entry for each: where they meet, one goes on, or they would never be fewer.
+        due.sort_unstable();
+        due.dedup();
         for key in due.drain(..) {
             if self.peers.get(key).is_some_and(|p| p.is_due(now)) {
                 if !self.egress.has_room_for(TIMER_PACKETS) {

@@ -32,7 +32,10 @@ impl Worker {
         let old = self.peers.get(key).map(|p| p.ufrag().to_owned());
         let index = self.index;
         let layouts = self.peers.get(key).map(|p| p.layouts()).unwrap_or_default();
+        let feedback: Vec<usize> =
+            self.peers.get(key).map(|p| p.feedback_sockets().collect()).unwrap_or_default();
         self.with_peer(key, now, |peer, cx| peer.negotiate(cx, &negotiation, index, now));
+        self.close_lost_feedback(key, &feedback);
         for (line, before) in layouts.into_iter().enumerate() {
             let after = self.peers.get(key).and_then(|p| p.source_layout(line));
             if before != after {

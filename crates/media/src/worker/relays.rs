@@ -242,6 +242,8 @@ impl Worker {
             _ => None,
         };
         if let (Some(server), Some(upstream)) = (hop, self.upstreams.get_mut(index))
+            // An allocation that there was is lost, and its peers are told.
+            && upstream.allocation.is_none()
             && upstream.hops < MAX_HOPS
         {
             upstream.hops += 1;

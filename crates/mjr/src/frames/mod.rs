@@ -162,7 +162,8 @@ impl Assembler {
         let building =
             self.building.get_or_insert_with(|| Building { time: packet.time, ..Building::default() });
         building.broken |= if is_first { !begins(codec, packet.payload, gap) } else { gap };
-        building.broken |= building.bytes.len() > LARGEST_FRAME;
+        let partial = building.partial.as_ref().map_or(0, Vec::len);
+        building.broken |= building.bytes.len() + partial > LARGEST_FRAME;
         if !building.broken && add(codec, building, &mut self.sets, packet.payload).is_none() {
             building.broken = true;
         }

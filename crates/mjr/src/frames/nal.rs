@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 
 /// Sets of a kind; a stream has one of each, and may have 16 or 256.
 const MOST_SETS: usize = 32;
+/// Files give the length of a set in 16 bits.
+const LARGEST_SET: usize = 65_535;
 
 /// Parameter sets by kind of unit, then by their own id.
 pub(super) type Sets = BTreeMap<(u8, u32), Vec<u8>>;
 
 /// Keeps a set; the newest of an id counts.
 pub(super) fn keep(sets: &mut Sets, kind: u8, id: u32, unit: &[u8]) {
+    if unit.len() > LARGEST_SET {
+        return;
+    }
     let known = sets.get(&(kind, id)).is_some_and(|old| old == unit);
     if !known && (sets.contains_key(&(kind, id)) || sets.len() < MOST_SETS) {
         sets.insert((kind, id), unit.to_vec());

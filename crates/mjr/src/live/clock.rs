@@ -50,6 +50,12 @@ impl SenderClock {
         if let Some((_, time)) = self.placed.filter(|(placed, _)| *placed == timestamp) {
             return time;
         }
+        let late = signed(arrival).saturating_sub(self.base.saturating_add(sent));
+        if late.abs() > LEAP_US {
+            // Each step was small, and together they are far from our clock: what is ahead of it would wait in memory for ever.
+            self.base = signed(arrival).saturating_sub(sent);
+            self.least.clear();
+        }
         self.watch(signed(arrival).saturating_sub(self.base.saturating_add(sent)), arrival);
         let time = u64::try_from(self.base.saturating_add(sent)).unwrap_or(0);
         self.placed = Some((timestamp, time));

@@ -42,10 +42,14 @@ pub(crate) struct Publisher {
     pub(crate) recording: bool,
     /// What their files are to be called.
     pub(crate) recording_base: Option<String>,
+    /// What the file that plays is called, while there may be one.
+    pub(crate) film_base: Option<String>,
     /// What files they are to be, if he said so.
     pub(crate) rec_format: Option<FileFormat>,
     /// The file that plays, while there is one.
     pub(crate) playable: Option<String>,
+    /// Forwarders that wait for their hosts to be found.
+    pub(crate) pending_forwarders: usize,
     /// One of his streams was forwarded once.
     pub(crate) was_forwarded: bool,
 }
@@ -151,8 +155,10 @@ impl Publisher {
             streams: Vec::new(),
             recording: false,
             recording_base: None,
+            film_base: None,
             rec_format: None,
             playable: None,
+            pending_forwarders: 0,
             was_forwarded: false,
         }
     }
@@ -237,8 +243,8 @@ impl Publisher {
         could.map(|s| s.talking == Some(true)).reduce(|a, b| a || b)
     }
 
-    /// The m-lines of an answered offer; what was decided here of a stream stays.
-    pub(crate) fn take_streams(&mut self, offer: &Description, plan: &Plan, svc: &Svc) {
+    /// The m-lines of an answered offer; what was decided here of a stream stays. Gives the streams that are none of them.
+    pub(crate) fn take_streams(&mut self, offer: &Description, plan: &Plan, svc: &Svc) -> Vec<Stream> {
         let old = std::mem::take(&mut self.streams);
         for (mindex, media) in plan.media.iter().enumerate() {
             let before = old.iter().find(|s| s.mid == media.mid && s.kind == media.kind);
@@ -263,6 +269,8 @@ impl Publisher {
             stream.svc = video && !simulcast && scalable;
             self.streams.push(stream);
         }
+        let stays = |s: &Stream| plan.media.iter().any(|m| m.mid == s.mid && m.kind == s.kind);
+        old.into_iter().filter(|s| !stays(s)).collect()
     }
 
     /// Tells the media engine whose level is of interest.

@@ -91,6 +91,30 @@ fn a_packet_that_a_repair_brings_stays_lost() {
 }
 
 #[test]
+fn another_stream_in_the_same_place_goes_on_above_and_is_reported_from_its_beginning() {
+    let (mut u, mut stats) = (SequenceUnwrapper::new(), ReceiverStats::new(90_000));
+    for s in (60_000..60_100).filter(|s| *s != 60_050) {
+        assert!(stats.on_packet(u.unwrap(s).unwrap(), 0, 10, 0));
+    }
+    for first in [0_u16, 59_000, 60_099, 60_100, 65_000] {
+        let before = u.highest().unwrap();
+        u.restart();
+        stats.restart();
+        let n = u.unwrap(first).unwrap();
+        assert!(
+            n > before + u64::from(MAX_MISORDER) + crate::mapping::MAX_JUMP && n - before < 1 << 17,
+            "{n}"
+        );
+        assert_eq!(low16(n), first);
+        assert!(stats.on_packet(n, 0, 10, 0));
+        assert_eq!(u.unwrap(first.wrapping_add(1)), Some(n + 1));
+        let block = stats.report(1, 0).unwrap();
+        assert_eq!((block.cumulative_lost, block.fraction_lost), (0, 0));
+    }
+    assert_eq!((stats.received(), stats.lost(), stats.bytes()), (99 + 5, 1, 1040));
+}
+
+#[test]
 fn a_repair_may_be_the_first_of_a_stream() {
     let mut stats = ReceiverStats::new(90_000);
     assert!(stats.on_repair(70_000, 1000, 0));

@@ -36,6 +36,7 @@ impl VideoRoom {
             if let Some(publisher) = self.publishers.get_mut(h) {
                 publisher.gone = Some(Gone::Left);
                 publisher.started = false;
+                publisher.end_streams(cx);
             }
         }
         // Subscribers hear nothing, as with Janus, and keep a PeerConnection on which nothing comes.

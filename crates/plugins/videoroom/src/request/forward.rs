@@ -90,9 +90,12 @@ impl VideoRoom {
             true => wanted_by_kind(o, found, &mut destinations)?,
             false => wanted_by_mid(o, found, &mut destinations)?,
         };
-        if found.count_forwarders() + wanted.len() > MAX_FORWARDERS {
+        if found.count_forwarders() + found.pending_forwarders + wanted.len() > MAX_FORWARDERS {
             let text = format!("Too many RTP forwarders (at most {MAX_FORWARDERS} for a publisher)");
             return Err(Refusal::new(code::UNKNOWN, text));
+        }
+        if let Some(found) = self.feed_mut(&room, &publisher) {
+            found.pending_forwarders += wanted.len();
         }
         let destinations = destinations.0;
         let task = Task::Reach(destinations.clone());
@@ -102,6 +105,9 @@ impl VideoRoom {
 
     /// The hosts were found, or not.
     pub(super) fn on_reached(&mut self, cx: &mut Cx, request: ForwardRequest, outcome: Outcome) -> Value {
+        if let Some(found) = self.feed_mut(&request.room, &request.publisher) {
+            found.pending_forwarders = found.pending_forwarders.saturating_sub(request.wanted.len());
+        }
         let answered = match outcome {
             Ok(Finished::Reached(found)) => self.forward(cx, &request, found),
             Ok(_) => Err(Refusal::new(code::UNKNOWN, "Nothing was looked up")),

@@ -33,8 +33,7 @@ impl VideoRoom {
     pub(crate) fn end_feed(&mut self, cx: &mut Cx, h: HandleId) {
         let Some(publisher) = self.publishers.get_mut(&h).filter(|p| p.gone.is_none()) else { return };
         let was_published = std::mem::take(&mut publisher.started);
-        publisher.end_recordings(cx);
-        publisher.streams.clear();
+        publisher.end_streams(cx);
         publisher.e2ee = false;
         let (room, id) = (publisher.room.clone(), publisher.id.clone());
         let mut told = event(&room);
@@ -52,8 +51,7 @@ impl VideoRoom {
         let Some(publisher) = self.publishers.get_mut(&h).filter(|p| p.gone.is_none()) else { return };
         publisher.gone = Some(how);
         publisher.started = false;
-        publisher.end_recordings(cx);
-        publisher.streams.clear();
+        publisher.end_streams(cx);
         let (room, id) = (publisher.room.clone(), publisher.id.clone());
         let (private_id, word) =
             (publisher.private_id, if how == Gone::Kicked { "kicked" } else { "leaving" });

@@ -96,7 +96,7 @@ impl VideoRoom {
                 self.update_recordings(cx, call.h);
             }
             Some(offer) => {
-                let jsep = self.answer_offer(call, offer);
+                let jsep = self.answer_offer(cx, call, offer);
                 let updates = self.publishers.get(&call.h).is_some_and(|p| p.started);
                 self.take_descriptions(cx, call.h, &descriptions, false);
                 if let Some(publisher) = self.publishers.get(&call.h) {
@@ -159,7 +159,7 @@ impl VideoRoom {
         Some((publisher, self.rooms.get(&publisher.room)?))
     }
 
-    fn answer_offer(&mut self, call: &Call<'_>, offer: &RemoteJsep) -> Option<JsepPlan> {
+    fn answer_offer(&mut self, cx: &mut Cx, call: &Call<'_>, offer: &RemoteJsep) -> Option<JsepPlan> {
         let (_, room) = self.publisher_and_room(call.h)?;
         let affinity = crate::offer::affinity(room);
         let plan = Plan::answer(&offer.description, &options(room, call.body, offer));
@@ -168,7 +168,10 @@ impl VideoRoom {
         // Once: he may be left out later.
         publisher.recording |= records && publisher.streams.is_empty();
         publisher.e2ee = offer.e2ee;
-        publisher.take_streams(&offer.description, &plan, &offer.svc);
+        // Before the worker hears of the answer: then it knows them no more.
+        for gone in publisher.take_streams(&offer.description, &plan, &offer.svc) {
+            publisher.end_outputs(cx, &gone);
+        }
         Some(JsepPlan {
             kind: JsepKind::Answer,
             plan,

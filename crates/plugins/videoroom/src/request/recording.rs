@@ -3,13 +3,16 @@
 use super::Call;
 use crate::body::{self, check, check_secret, flag, text};
 use crate::error::Refusal;
-use crate::publisher::{Publisher, Recorded};
+use crate::publisher::{Publisher, Recorded, Stream};
 use crate::room::Room;
 use crate::{Answer, VideoRoom};
 use portunus_api::{Kind, Object, Value, json};
 use portunus_plugin::recording::{Format, Misplaced, Place, Places, Recording, RecordingNews, Subject};
 use portunus_plugin::{Cx, HandleId, RouteEnd};
 use portunus_sdp::MediaKind;
+
+/// Bytes of an id in the name of a file at most.
+const LONGEST_ID: usize = 60;
 
 impl VideoRoom {
     pub(super) fn enable_recording(&mut self, cx: &mut Cx, o: &Object) -> Answer<Value> {
@@ -90,6 +93,8 @@ impl VideoRoom {
         if let Some(record) = wanted {
             publisher.recording = record;
             publisher.recording_base = filename(call.body).or(publisher.recording_base.take());
+            // A new name, or a new recording, is a new file.
+            publisher.film_base.take_if(|_| !record || call.body.contains_key("filename"));
             let format = body::format(call.body, "rec_format").ok().flatten();
             publisher.rec_format = if record { format.or(publisher.rec_format) } else { None };
             publisher.playable.take_if(|_| !record);
@@ -101,6 +106,8 @@ impl VideoRoom {
         let Some(publisher) = self.publishers.get_mut(&h).filter(|p| p.gone.is_none()) else { return };
         let Some(room) = self.rooms.get(&publisher.room) else { return };
         let base = base_of(publisher, cx);
+        // What comes later belongs into the same file that plays.
+        let film_base = publisher.film_base.clone().unwrap_or_else(|| base.clone());
         let (wanted, e2ee) = (publisher.recording, publisher.e2ee);
         let format = publisher.rec_format.or(room.config.rec_format).unwrap_or(self.settings.rec_format);
         let mut misplaced = None;
@@ -125,7 +132,7 @@ impl VideoRoom {
             let mut subject = subject.clone();
             (subject.description, subject.encrypted) = (stream.description.clone(), e2ee);
             let name = format!("{base}-{}-{}", stream.kind.api_name(), stream.mindex);
-            match files(&self.settings.places, room, (&base, &name), format, &subject) {
+            match files(&self.settings.places, room, (&film_base, &name), format, &subject) {
                 Ok((None, None)) => {}
                 Ok((mjr, film)) => {
                     let file = mjr.as_ref().map(|place| format!("{}.mjr", place.name()));
@@ -135,6 +142,7 @@ impl VideoRoom {
                 Err(why) => misplaced = Some((stream.mid.clone(), why)),
             }
         }
+        publisher.film_base = publisher.recording.then_some(film_base);
         if let Some((mid, why)) = misplaced {
             // The room's settings asked for it, not a request that could be refused.
             tracing::error!(room = %room.id, %why, "no recording");
@@ -179,10 +187,29 @@ impl VideoRoom {
 }
 
 impl Publisher {
+    /// His streams end, with what is recorded and forwarded of them: the PeerConnection may stay.
+    pub(crate) fn end_streams(&mut self, cx: &mut Cx) {
+        self.end_recordings(cx);
+        for stream in std::mem::take(&mut self.streams) {
+            self.end_outputs(cx, &stream);
+        }
+    }
+
+    /// Nothing of a stream, which is his no more, is recorded or forwarded.
+    pub(crate) fn end_outputs(&self, cx: &mut Cx, stream: &Stream) {
+        let Some(h) = self.handle else { return };
+        if stream.recorded.is_some() {
+            cx.end_recording(RouteEnd::new(h, &stream.mid));
+        }
+        for forwarder in &stream.forwarders {
+            cx.stop_forward(RouteEnd::new(h, &stream.mid), forwarder.id);
+        }
+    }
+
     /// Ends what is recorded of him.
     pub(crate) fn end_recordings(&mut self, cx: &mut Cx) {
         (self.recording, self.recording_base, self.rec_format) = (false, None, None);
-        self.playable = None;
+        (self.playable, self.film_base) = (None, None);
         let Some(h) = self.handle else { return };
         for stream in &mut self.streams {
             if stream.recorded.take().is_some() {
@@ -202,11 +229,18 @@ fn base_of(publisher: &Publisher, cx: &Cx) -> String {
     match &publisher.recording_base {
         Some(base) => base.clone(),
         None => {
-            let plain = |id: String| id.replace(['/', '\\'], "_");
-            let (room, id) = (plain(publisher.room.to_string()), plain(publisher.id.to_string()));
+            let (room, id) = (plain(&publisher.room.to_string()), plain(&publisher.id.to_string()));
             format!("videoroom-{room}-user-{id}-{}", cx.unix().as_micros())
         }
     }
+}
+
+/// An id as a part of a name: of any id, a name that a file may have.
+fn plain(id: &str) -> String {
+    let allowed = |c: char| if c == '/' || c == '\\' || c.is_control() { '_' } else { c };
+    let mut name: String = id.chars().map(allowed).collect();
+    name.truncate(name.floor_char_boundary(LONGEST_ID));
+    name
 }
 
 /// Where a stream is recorded: its MJR file, and the one that plays. What cannot play is not lost for that.
