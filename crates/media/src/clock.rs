@@ -32,3 +32,17 @@ impl Clock {
         self.unix_at_start + now.saturating_duration_since(self.start)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn now_is_what_the_wall_clock_says() {
+        let wall = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let before = wall();
+        let now = Instant::now();
+        let unix = Clock::new(now).unix(now);
+        assert!(unix >= before && unix <= wall(), "{unix:?} against {before:?}");
+    }
+}

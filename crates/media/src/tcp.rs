@@ -229,3 +229,76 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// A connection, and the other end of it.
+    fn pair() -> (Connections, TcpStream, Epoll) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, remote) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let (local, opened) = (stream.local_addr().unwrap(), Instant::now());
+        let (mut connections, epoll) = (Connections::default(), Epoll::new().unwrap());
+        epoll.add(stream.as_raw_fd(), 0, false).unwrap();
+        connections.connections.insert(Connection {
+            stream,
+            local,
+            remote,
+            opened,
+            proven: true,
+            input: Vec::new(),
+            taken: 0,
+            output: Vec::new(),
+            written: 0,
+            waits_for_room: false,
+        });
+        (connections, theirs, epoll)
+    }
+
+    #[test]
+    fn who_reads_as_slowly_as_is_sent_costs_no_more_than_the_buffer() {
+        let (mut connections, mut theirs, epoll) = pair();
+        let (datagram, mut room) = ([7_u8; 1200], vec![0_u8; 64 << 10]);
+        // Until it waits; from then on so much is read as is sent.
+        let waits = |c: &Connections| c.connections[0].output.len() > c.connections[0].written;
+        while !waits(&connections) {
+            connections.write(0, &datagram, &epoll, 0);
+        }
+        for _ in 0..200 {
+            let got = theirs.read(&mut room).unwrap();
+            for _ in 0..got / 1202 + 1 {
+                connections.write(0, &datagram, &epoll, 0);
+            }
+            connections.drain(0, &epoll, 0);
+        }
+        let kept = connections.connections[0].output.len();
+        assert!(kept <= 2 * WRITE_BUFFER, "{kept}");
+    }
+
+    #[test]
+    fn who_sends_without_an_end_has_his_turn_again_after_the_others() {
+        let (mut connections, mut theirs, _epoll) = pair();
+        let writer = std::thread::spawn(move || theirs.write_all(&vec![0_u8; 1 << 20]).map(|()| theirs));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let (mut reads, mut frames, mut out) = (16, 0, [0_u8; 1500]);
+        while connections.read(0, &mut out, &mut reads).unwrap().is_some() {
+            frames += 1;
+        }
+        assert!((1..=16 * 4096 / 2).contains(&frames), "{frames}");
+        assert!(connections.connections[0].input.len() < 2);
+        // What is left comes later.
+        let mut all = frames;
+        while all < (1 << 20) / 2 {
+            let mut reads = 16;
+            while connections.read(0, &mut out, &mut reads).unwrap().is_some() {
+                all += 1;
+            }
+        }
+        writer.join().unwrap().unwrap();
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Coarse on purpose (5 ms): nothing in ICE, DTLS or RTCP is more precise than that, and a thousand idle peers
 //! must cost nothing between their deadlines. A key may stand in several slots; whoever fires checks the
-//! peer's own deadline, so a stale entry is only a look. Absent on purpose: removal.
+//! peer's own deadline, so a stale entry is only a look. It is put where the live one is, and of those that meet there one
+//! comes out: or a key whose deadline moves often would have more and more of them. Absent on purpose: removal.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ impl Wheel {
         }
     }
 
-    /// Moves the keys that are due into `due`.
+    /// Moves the keys that are due into `due`, each once.
     pub(crate) fn advance(&mut self, now: Instant, due: &mut Vec<usize>) {
         let target = num(now.saturating_duration_since(self.start).as_micros() / TICK.as_micros());
         // After a long sleep one turn visits every slot; more would visit them again.
@@ -49,6 +50,8 @@ impl Wheel {
             self.waiting -= n;
         }
         self.next = self.next.max(target + 1);
+        due.sort_unstable();
+        due.dedup();
     }
 
     /// How long to sleep at most.
@@ -136,6 +139,28 @@ mod tests {
         got.sort_unstable();
         assert_eq!(got, (0..100).collect::<Vec<_>>());
         assert!(due(&mut w, t + Duration::from_secs(3601)).is_empty());
+    }
+
+    #[test]
+    fn entries_of_one_key_become_one_where_they_meet() {
+        let t = Instant::now();
+        let mut w = Wheel::new(t);
+        // A deadline that moves forward a hundred times: entries fire, and are put where the newest is.
+        for early in 0..100 {
+            w.schedule(7, t + MS * (2000 - early * 10));
+        }
+        let (mut now, mut looks) = (t, 0);
+        while now < t + MS * 2500 {
+            now += TICK;
+            for key in due(&mut w, now) {
+                looks += 1;
+                if now < t + MS * 2100 {
+                    w.schedule(key, t + MS * 2100);
+                }
+            }
+        }
+        assert!(looks <= 101, "{looks}");
+        assert_eq!(w.waiting, 0);
     }
 
     #[test]

@@ -390,6 +390,17 @@ mod tests {
     }
 
     #[test]
+    fn times_that_are_nonsense_cost_no_more_than_others() {
+        // The last one says that no time has passed.
+        let mut packets: Vec<_> =
+            (0..20_000_u32).map(|n| (n * 5000, n as u16, n.wrapping_mul(240_000))).collect();
+        packets.push((0, 20_000, 20_000_u32.wrapping_mul(240_000)));
+        let begun = std::time::Instant::now();
+        times(&recording(&packets));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
+    #[test]
     fn a_clock_that_drifts_is_found_and_one_that_jitters_is_not() {
         for (ppm, minutes, found) in
             [(100, 30, -100), (-250, 10, 250), (1000, 2, -999), (0, 30, 0), (100, 1, 0)]

@@ -23,6 +23,36 @@ fn packets_come_back_in_order_with_our_ssrc_and_without_a_gap() {
 }
 
 #[test]
+fn a_sender_that_begins_anew_with_another_ssrc_is_received_on() {
+    let mut s = Simulation::new(vec![audio(0), video(1, Some(RTX))], |_| {});
+    s.connect();
+    s.echo("0");
+    s.echo("1");
+    let mut sent = 0;
+    // Numbers that lie behind, far behind, ahead and far ahead of those before.
+    for (ssrc, first) in
+        [(0x2222, 40_000_u16), (0x3333, 100), (0x4444, 65_500), (0x5555, 64_000), (0x6666, 1000)]
+    {
+        for i in 0..100_u16 {
+            let (n, timestamp) = (first.wrapping_add(i), ssrc * 77 + u32::from(i) * 3000);
+            s.send(&rtp("0", "", OPUS, ssrc + 1, n, timestamp, &[7; 80]));
+            s.send(&rtp("1", "", VP8, ssrc, n, timestamp, &vp8(i == 0, i, 900)));
+            s.run(MS * 20);
+            sent += 1;
+        }
+    }
+    for line in [0, 1] {
+        let got: Vec<_> = s.received.iter().filter(|r| r.line == line).collect();
+        assert_eq!(got.len(), sent, "line {line}");
+        assert!(got.windows(2).all(|w| w[1].sequence == w[0].sequence.wrapping_add(1)));
+        assert!(got.iter().all(|r| r.ssrc == got[0].ssrc));
+    }
+    let mut lost = 1;
+    s.workers[SERVER].on_peer(s.handles[SERVER], s.now, |peer, _| lost = peer.totals().lost);
+    assert_eq!(lost, 0);
+}
+
+#[test]
 fn the_first_packet_of_a_medium_is_told_and_so_is_its_silence() {
     let mut s = Simulation::new(vec![audio(0)], |_| {});
     s.connect();

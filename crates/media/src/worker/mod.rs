@@ -392,9 +392,6 @@ impl Worker {
     fn on_timers(&mut self, now: Instant) {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(now, &mut due);
-        // A peer whose deadline moved has an entry for each: where they meet, one goes on, or they would never be fewer.
-        due.sort_unstable();
-        due.dedup();
         for key in due.drain(..) {
             if self.peers.get(key).is_some_and(|p| p.is_due(now)) {
                 if !self.egress.has_room_for(TIMER_PACKETS) {

@@ -108,6 +108,9 @@ mod tests {
             keep(&mut sets, 7, id, &[1]);
         }
         keep(&mut sets, 7, 3, &[2]);
+        // A length of 16 bits could not say how long it is.
+        keep(&mut sets, 7, 4, &vec![2; 65_536]);
+        assert_eq!(sets[&(7, 4)], [1]);
         assert_eq!((sets.len(), sets[&(7, 3)].as_slice()), (MOST_SETS, &[2][..]));
     }
 

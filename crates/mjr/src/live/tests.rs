@@ -230,6 +230,44 @@ fn the_codecs_say_what_kind_of_file_it_is() {
 }
 
 #[test]
+fn a_clock_that_runs_ahead_keeps_nothing_in_memory() {
+    let mut rig = Rig::default();
+    rig.film.add(1, &OPUS);
+    // 4.2 s by the sender's clock every 20 ms.
+    for n in 0..2000_u32 {
+        let packet = rtp(111, n as u16, n.wrapping_mul(200_000), false, &[0x78, 1]);
+        rig.film.packet(1, rig.now, &packet);
+        rig.step(20_000);
+    }
+    // No more than what comes in the five seconds that it may be ahead.
+    assert!(rig.film.waiting.len() <= 250, "{}", rig.film.waiting.len());
+    rig.finish();
+    let blocks = rig.blocks(0);
+    assert!(
+        blocks.len() == 2000 && (38_000..46_000).contains(&blocks[1999].1),
+        "{} {:?}",
+        blocks.len(),
+        blocks.last()
+    );
+}
+
+#[test]
+fn a_medium_that_ends_as_it_begins_is_not_lost() {
+    let mut rig = Rig::default();
+    rig.film.add(1, &OPUS);
+    for n in 0..100 {
+        rig.sound(1, n);
+        rig.step(20_000);
+    }
+    rig.film.add(2, &VP8);
+    rig.picture(2, 0, true);
+    rig.film.packet(2, rig.now, &rtp(96, 1, 3600, true, DELTA));
+    rig.finish();
+    assert_eq!(rig.parts.len(), 2);
+    assert!(!rig.blocks(1).is_empty());
+}
+
+#[test]
 fn nothing_comes_of_nothing() {
     let mut rig = Rig::default();
     rig.film.add(1, &OPUS);
