@@ -19,7 +19,8 @@ need() { has "$1" || missing+=("$2"); }
 
 if [ "$purpose" = image ]; then
   # A machine that has docker can build it; what tests need is not needed for that. docker.io alone lacks iptables.
-  has docker || wanted+=(docker.io)
+  # A client alone builds nothing: a daemon must answer, or be there to be started.
+  has dockerd || docker info >/dev/null 2>&1 || wanted+=(docker.io)
   has iptables || wanted+=(iptables)
   has ip || wanted+=(iproute2)
   has mmdebstrap || wanted+=(mmdebstrap)
