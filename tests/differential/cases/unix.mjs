@@ -52,6 +52,16 @@ export const unconnected = cases('DGRAM', {
   },
 });
 
+/** Whether a gateway with these settings answers over its Unix sockets, if it is to have any. */
+export async function answers({ folder }, settings) {
+  const type = settings[TRANSPORT]?.general.type;
+  if (!type) return true;
+  const peer = await Peer.open({ folder, note() {} }, type.replace('SOCK_', ''), 'api.sock');
+  const answer = await peer.ask(PING);
+  peer.stop();
+  return answer?.janus === 'pong';
+}
+
 function cases(kind, own) {
   const all = { packets, 'a session': session, 'the Admin API': administered, ...own };
   const run = (body) => async (c) => {
