@@ -6,7 +6,7 @@
 #   JANUS=/opt/janus/bin/janus   another Janus than the one on the PATH
 #   ROUNDS=5 SECONDS_EACH=10     runs of each, and how long each measures
 #   ONLY='echo|meeting'          some of the scenarios
-#   OUT=FILE                     write elsewhere
+#   OUT=FILE                     write elsewhere, the chart beside it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

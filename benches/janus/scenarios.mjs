@@ -4,7 +4,7 @@ const packet = ['CPU per forwarded packet', 'µs', (r) => last(r)?.server?.cpu_u
 const p50 = ['latency p50', 'ms', (r) => last(r)?.latency_ms?.p50];
 const p99 = ['latency p99', 'ms', (r) => last(r)?.latency_ms?.p99];
 const lost = ['lost', '%', (r) => last(r)?.packets?.loss_percent];
-const memory = ['memory', 'MB', (r) => (last(r)?.server?.rss_kib ?? NaN) / 1024];
+const memory = ['memory', 'MiB', (r) => (last(r)?.server?.rss_kib ?? NaN) / 1024];
 const media = [packet, p50, p99, lost, memory];
 
 function last(result) {
@@ -30,7 +30,7 @@ export const SCENARIOS = [
     name: '5 % loss each way, 1 to 20', args: video(20, '--loss', '5'), figures: [packet, p99, lost, memory],
   },
   {
-    name: 'signalling, 5 requests a session', args: ['signalling', '--sessions', '1000'], must: 3,
+    name: 'signalling, 5 requests a session', args: ['signalling', '--sessions', '1000'], media: false, must: 3,
     figures: [
       ['CPU per session', 'µs', (r) => r.signalling?.server_cpu_us_per_session],
       ['requests a second', '', (r) => r.signalling?.requests_per_second],

@@ -5,17 +5,25 @@
 //! `with sockets` adds what the kernel takes for sending to loopback receivers that drop what they get. The bare
 //! loops seal with the same code and send the same way, and do nothing else.
 //!
+//! Bound to one core (`taskset -c 1`), the same is measured once more with receivers that sleep on another core and are woken by
+//! what comes: so much of a figure of a load test on one machine is the kernel's.
+//!
 //! Run: `cargo run --release -p portunus-benches --bin forwarding [subscribers] [packets per frame]`
 
 #![allow(clippy::print_stdout)]
+
+mod woken;
 
 use portunus_benches::video;
 use portunus_media::bench::{Bare, Forwarding, Receivers, cpu_time};
 use portunus_srtp::Profile;
 use std::time::{Duration, Instant};
+use woken::Woken;
 
 /// RTP payload of a packet that is 1,200 bytes long when sealed with AES-GCM.
 const PAYLOAD: usize = 1200 - 12 - 16;
+/// Receivers have gone to sleep after this.
+const ASLEEP: Duration = Duration::from_millis(5);
 /// Length of one measurement.
 const MEASURE: Duration = Duration::from_millis(1500);
 
@@ -63,6 +71,25 @@ fn measure(profile: Profile, subscribers: usize, frame: usize) -> anyhow::Result
     println!("  bare seal + sendmmsg, {frame} segments   {together:6.0}");
     println!(
         "  whole path with sockets            {sent:6.0}   ({:.2} x bare with segments)",
+        sent / together
+    );
+    if let Some(woken) = Woken::new(subscribers)? {
+        measure_woken(profile, frame, &woken)?;
+    }
+    Ok(())
+}
+
+fn measure_woken(profile: Profile, frame: usize, woken: &Woken) -> anyhow::Result<()> {
+    let mut bare = Bare::new(profile, 1200, &woken.addresses)?;
+    let mut path = Forwarding::new(&video(), profile, PAYLOAD, &woken.addresses)?;
+    let sleep = || std::thread::sleep(ASLEEP);
+    let singly = median(|| bare.round(1, true, false), sleep);
+    let together = median(|| bare.round(frame, true, true), sleep);
+    let sent = median_prepared(&mut path, frame, true, sleep);
+    println!("  woken receivers, sendmmsg          {singly:6.0}");
+    println!("  woken receivers, {frame} segments        {together:6.0}");
+    println!(
+        "  woken receivers, whole path        {sent:6.0}   ({:.2} x woken with segments)",
         sent / together
     );
     Ok(())

@@ -18,7 +18,8 @@ import { Client, metrics, sleep, started, until } from './support.mjs';
 
 /** Nothing here takes longer. */
 const END_WITHIN_MS = 60_000;
-const SHORT = ['--warm-up', '500ms', '--duration', '3s', '--threads', '1'];
+const SHORT_IDLE = ['--warm-up', '500ms', '--duration', '3s'];
+const SHORT = [...SHORT_IDLE, '--threads', '1'];
 
 function binary() {
   const named = process.env.LOADTEST_BIN;
@@ -238,12 +239,30 @@ describe('the load generator', { concurrency: 3 }, () => {
 
   it('idle sessions are kept, and their memory is told', async (t) => {
     const gateway = await started(t);
-    const tool = await loadtest(t, 'idle', '--server', gateway.ws, '--sessions', '200', '--pid', String(gateway.pid), ...SHORT);
+    const tool = await loadtest(t, 'idle', '--server', gateway.ws, '--sessions', '200', '--pid', String(gateway.pid), ...SHORT_IDLE);
     await until('they are there', 10_000, async () => (await sessions(gateway)) === 200);
     const result = await tool.ended();
     assertEnded(result, 0);
     assert.deepEqual([result.report.idle.sessions, result.report.idle.alive_at_the_end], [200, 200]);
     assert.ok(result.report.idle.rss_kib_per_session >= 0);
+    await assertNothingLeft(gateway);
+  });
+
+  it('idle sessions of a server that hangs are left soon, and what was not measured is not fine', async (t) => {
+    const gateway = await started(t);
+    const tool = await loadtest(t, 'idle', '--server', gateway.ws, '--sessions', '100', '--warm-up', '1m');
+    await until('they are there', 10_000, async () => (await sessions(gateway)) === 100);
+    process.kill(gateway.pid, 'SIGSTOP');
+    try {
+      const began = Date.now();
+      tool.signal('SIGINT');
+      const result = await tool.ended();
+      assertEnded(result, 1);
+      assert.match(result.report.wrong.join(), /nothing was measured/);
+      assert.ok(Date.now() - began < 10_000, `${Date.now() - began} ms`);
+    } finally {
+      process.kill(gateway.pid, 'SIGCONT');
+    }
     await assertNothingLeft(gateway);
   });
 

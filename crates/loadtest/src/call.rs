@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 const OPUS_OCTETS: usize = 80;
 const OPUS_NS: u64 = 20_000_000;
 /// The layers of simulcast from best to poorest, and what part of the bitrate they have.
-const LAYERS: [(&str, u64); 3] = [("h", 1), ("m", 3), ("l", 10)];
+pub(crate) const LAYERS: [(&str, u64); 3] = [("h", 1), ("m", 3), ("l", 10)];
 /// RFC 8445 section 5.1.2.1: a host candidate of component 1 with the highest local preference.
 const HOST_PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
 

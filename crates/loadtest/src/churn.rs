@@ -19,14 +19,14 @@ pub(crate) async fn run(run: &Arc<Run>, options: &Churn) -> Result<Outcome, Fail
     let mut rooms = Rooms::make(run, &options.room()).await?;
     rooms.publish().await;
     // What grows once and stays is no leak: first as many as are ever there at the same time.
-    come_and_go(run, options, &rooms, run.common.warm_up).await;
+    come_and_go(run, options, &rooms, run.common.warm_up()).await;
     tokio::time::sleep(SETTLE).await;
     let before = run.server_usage();
     let joined_before = run.setup.get().succeeded;
     let begun = tokio::time::Instant::now();
     let (measured, ()) = tokio::join!(
-        run.measure("churn", run.common.duration),
-        come_and_go(run, options, &rooms, run.common.duration)
+        run.measure("churn", run.common.duration()),
+        come_and_go(run, options, &rooms, run.common.duration())
     );
     // Those who had to wait came later than the measurement.
     let took = begun.elapsed();

@@ -1,15 +1,16 @@
 //! Sessions that do nothing but say that they are there.
 
-use crate::api::{Failure, Session};
+use crate::api::{ANSWER, Failure, Session};
 use crate::options::Idle;
 use crate::outcome::Outcome;
 use crate::process::Usage;
 use crate::run::Run;
-use crate::videoroom::counted;
+use crate::videoroom::{FAREWELL, counted};
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -30,18 +31,15 @@ pub(crate) async fn run(run: &Arc<Run>, options: &Idle) -> Result<Outcome, Failu
     }
     let sessions: Vec<_> = starting.join_all().await.into_iter().flatten().collect();
     let mut outcome = Outcome::default();
-    outcome.measured.extend(run.measure_after_warm_up("idle").await);
+    outcome.add(run.measure_after_warm_up("idle").await);
     let gone: Vec<Failure> = sessions.iter().filter_map(|session| session.gone()).collect();
     let mut broken = gone.len();
     gone.iter().for_each(|why| run.setup.lost(why));
     if !run.stopped() {
         // It is alive if it answers, not if nobody said that it is dead.
-        let all = stream::iter(sessions.iter().filter(|s| s.gone().is_none()));
-        let answers = all.map(|session| session.keep_alive()).buffer_unordered(run.common.joins as usize);
-        for why in answers.filter_map(|answer| async move { answer.err() }).collect::<Vec<_>>().await {
-            broken += 1;
-            run.setup.lost(&why);
-        }
+        let silent = silent(run, &sessions).await;
+        broken += silent.len();
+        silent.iter().for_each(|why| run.setup.lost(why));
     }
     let there = sessions.len();
     let mut extra = json!({"sessions": there, "alive_at_the_end": there - broken});
@@ -57,12 +55,35 @@ pub(crate) async fn run(run: &Arc<Run>, options: &Idle) -> Result<Outcome, Failu
         ));
     }
     outcome.extra.insert("idle".to_owned(), extra);
+    end(run, sessions).await;
+    Ok(outcome)
+}
+
+/// Why sessions do not answer that should; all together have as long as one answer may take.
+async fn silent(run: &Run, sessions: &[Arc<Session>]) -> Vec<Failure> {
+    let mut asked: Vec<_> = sessions.iter().filter(|session| session.gone().is_none()).collect();
+    let all = asked.len();
+    let answers = stream::iter(asked.drain(..)).map(|session| session.keep_alive());
+    let answers = answers.buffer_unordered(run.common.joins as usize);
+    let answers: Vec<_> = answers.take_until(tokio::time::sleep(ANSWER)).collect().await;
+    let without = all - answers.len();
+    let failed = answers.into_iter().filter_map(Result::err);
+    failed.chain((0..without).map(|_| Failure::plain("no answer"))).collect()
+}
+
+/// Says goodbye, until the server does not answer any more: connections are closed all the same.
+async fn end(run: &Run, sessions: Vec<Arc<Session>>) {
+    let answers = AtomicBool::new(true);
     stream::iter(sessions)
-        .for_each_concurrent(run.common.joins as usize, |session| async move {
-            let _ = session.destroy().await;
+        .for_each_concurrent(run.common.joins as usize, |session| async {
+            if answers.load(Ordering::Relaxed)
+                && tokio::time::timeout(FAREWELL, session.destroy()).await.is_err()
+            {
+                answers.store(false, Ordering::Relaxed);
+            }
+            drop(session);
         })
         .await;
-    Ok(outcome)
 }
 
 async fn session(run: &Arc<Run>) -> Result<Arc<Session>, Failure> {

@@ -1,6 +1,7 @@
 //! The command line.
 
-use crate::engine::{Settings, Spacing};
+use crate::call::LAYERS;
+use crate::engine::{Schedule, Settings, Spacing};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -46,17 +47,17 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "IP")]
     pub(crate) address: Option<IpAddr>,
     /// Threads for media [default: one for each core].
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = threads)]
     pub(crate) threads: Option<usize>,
     /// The server's process, if it runs here: its CPU time, memory, threads and descriptors are told.
     #[arg(long, global = true)]
     pub(crate) pid: Option<u32>,
-    /// How long to measure.
-    #[arg(long, global = true, value_parser = duration, default_value = "30s")]
-    pub(crate) duration: Duration,
-    /// How long to wait before that, once everybody is there.
-    #[arg(long, global = true, value_parser = duration, default_value = "5s")]
-    pub(crate) warm_up: Duration,
+    /// How long to measure [default: 30s].
+    #[arg(long, global = true, value_parser = duration)]
+    duration: Option<Duration>,
+    /// How long to wait before that, once everybody is there [default: 5s].
+    #[arg(long, global = true, value_parser = duration)]
+    warm_up: Option<Duration>,
     /// How many join at the same time.
     #[arg(long, global = true, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) joins: u32,
@@ -203,13 +204,13 @@ pub(crate) struct Videoroom {
     #[arg(long, value_name = "START:STEP:END", value_parser = ramp, conflicts_with_all = ["meeting", "subscribers", "per_feed"])]
     pub(crate) ramp: Option<Ramp>,
     /// How long each step is measured.
-    #[arg(long, value_parser = duration, default_value = "10s")]
+    #[arg(long, value_parser = duration, default_value = "10s", requires = "ramp")]
     pub(crate) hold: Duration,
     /// A step that loses as much is beyond the knee.
-    #[arg(long, default_value_t = 0.5, value_parser = positive, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 0.5, value_parser = positive, value_name = "PERCENT", requires = "ramp")]
     pub(crate) knee_loss: f64,
     /// A step whose latency has as high a 99th percentile is beyond the knee.
-    #[arg(long, default_value_t = 100.0, value_parser = positive, value_name = "MS")]
+    #[arg(long, default_value_t = 100.0, value_parser = positive, value_name = "MS", requires = "ramp")]
     pub(crate) knee_p99_ms: f64,
     /// Then measure with so many percent of the knee's subscribers what still comes.
     #[arg(long, value_name = "PERCENT", requires = "ramp", value_parser = clap::value_parser!(u32).range(101..=1000))]
@@ -294,6 +295,16 @@ impl MediaArgs {
 }
 
 impl Common {
+    /// How long to measure.
+    pub(crate) fn duration(&self) -> Duration {
+        self.duration.unwrap_or(Duration::from_secs(30))
+    }
+
+    /// How long to wait before that.
+    pub(crate) fn warm_up(&self) -> Duration {
+        self.warm_up.unwrap_or(Duration::from_secs(5))
+    }
+
     /// The address of the API.
     pub(crate) fn url(&self) -> Result<String, String> {
         let Some(url) = &self.server else {
@@ -322,9 +333,10 @@ impl Options {
     /// What clap cannot check.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.common.url()?;
-        if self.common.duration.is_zero() {
+        if self.common.duration().is_zero() {
             return Err("--duration is zero".to_owned());
         }
+        self.check_effect()?;
         if let Scenario::Videoroom(room) = &self.scenario {
             if room.room.is_some() && room.rooms > 1 {
                 return Err("--room names one room, --rooms asks for more".to_owned());
@@ -333,10 +345,47 @@ impl Options {
                 return Err("--meeting needs two --publishers at least".to_owned());
             }
         }
-        if self.media().is_some_and(|media| media.simulcast && media.no_video) {
+        let Some(media) = self.media() else { return Ok(()) };
+        if media.simulcast && media.no_video {
             return Err("--simulcast is about video, which --no-video leaves out".to_owned());
         }
+        let (least, most) = Schedule::bitrates(media.fps);
+        let poorest = media.bitrate / if media.simulcast { LAYERS.map(|(_, part)| part)[2] } else { 1 };
+        if !media.no_video && (poorest < least || media.bitrate > most) {
+            let (of, factor) = if media.simulcast { (" in three layers", LAYERS[2].1) } else { ("", 1) };
+            return Err(format!(
+                "--bitrate: {} frames a second{of} take {} to {most} bits a second",
+                media.fps,
+                least * factor
+            ));
+        }
         Ok(())
+    }
+
+    /// An option that would do nothing is a mistake of whoever gives it.
+    fn check_effect(&self) -> Result<(), String> {
+        let given = |name, is: bool| is.then_some(name);
+        let common = &self.common;
+        let measured =
+            [given("--duration", common.duration.is_some()), given("--warm-up", common.warm_up.is_some())];
+        let of_media = [
+            given("--max-loss", common.max_loss.is_some()),
+            given("--max-p99-ms", common.max_p99_ms.is_some()),
+            given("--address", common.address.is_some()),
+            given("--threads", common.threads.is_some()),
+        ];
+        let without_effect: Vec<&str> = match &self.scenario {
+            Scenario::Signalling(_) => measured.into_iter().chain(of_media).flatten().collect(),
+            Scenario::Idle(_) => of_media.into_iter().flatten().collect(),
+            Scenario::Videoroom(room) if room.ramp.is_some() => measured.into_iter().flatten().collect(),
+            _ => Vec::new(),
+        };
+        if without_effect.is_empty() {
+            return Ok(());
+        }
+        let ramp = matches!(&self.scenario, Scenario::Videoroom(_));
+        let what = if ramp { "videoroom --ramp" } else { self.name() };
+        Err(format!("{} without effect with {what}", without_effect.join(", ")))
     }
 
     /// What is sent, if anything is.
@@ -396,6 +445,11 @@ fn bitrate(text: &str) -> Result<u64, String> {
         return Err("a bitrate lies between 10k and 1000M".to_owned());
     }
     Ok(rate as u64)
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| format!("{text} is no number"))?;
+    if (1..=1024).contains(&number) { Ok(number) } else { Err("from 1 to 1024".to_owned()) }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -38,6 +38,14 @@ fn wrong_values_are_refused_with_a_reason() {
     refused("idle --server ws:///", "no host");
     refused("idle --server wss://a --transport http", "do not fit together");
     refused("idle --duration 0s", "--duration is zero");
+    refused("idle --threads 0", "from 1 to 1024");
+    refused("idle --max-loss 1 --threads 2", "--max-loss, --threads without effect with idle");
+    refused("idle --max-p99-ms 1 --address ::1", "--max-p99-ms, --address without effect with idle");
+    refused("signalling --duration 5s --warm-up 1s", "--duration, --warm-up without effect with signalling");
+    refused("videoroom --ramp 1:2:3 --duration 5s", "--duration without effect with videoroom --ramp");
+    refused("videoroom --hold 5s", "required");
+    refused("videoroom --knee-loss 1", "required");
+    refused("videoroom --knee-p99-ms 9", "required");
     refused("idle --duration 5y", "y is no unit of time");
     refused("idle --duration 1,5", "1,5 is no time");
     refused("idle --duration -5s", "unexpected argument");
@@ -47,6 +55,9 @@ fn wrong_values_are_refused_with_a_reason() {
     refused("idle --max-loss 101", "between 0 and 100");
     refused("videoroom --loss nan", "between 0 and 100");
     refused("videoroom --bitrate 5", "between 10k and 1000M");
+    refused("videoroom --bitrate 15k", "30 frames a second take 15360 to 251658240 bits a second");
+    refused("videoroom --bitrate 300M", "15360 to 251658240");
+    refused("videoroom --simulcast --bitrate 150k", "in three layers take 153600 to");
     refused("videoroom --bitrate fast", "fast is no bitrate");
     refused("videoroom --spacing never", "possible values: paced, chromium, burst");
     refused("videoroom --fps 0", "0 is not in 1..=240");

@@ -22,6 +22,16 @@ impl Outcome {
     /// Of one measurement of media, or of none if it was interrupted before.
     pub(crate) fn of(measured: Option<Measured>) -> Self {
         let judged = measured.is_some().then_some(0);
-        Self { measured: measured.into_iter().collect(), judged, media: true, ..Self::default() }
+        let mut outcome = Self { judged, media: true, ..Self::default() };
+        outcome.add(measured);
+        outcome
+    }
+
+    /// Adds the only measurement; that there is none is not good enough.
+    pub(crate) fn add(&mut self, measured: Option<Measured>) {
+        if measured.is_none() {
+            self.wrong.push("nothing was measured".to_owned());
+        }
+        self.measured.extend(measured);
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Step {
     pub(crate) joined: u32,
     pub(crate) loss_percent: f64,
     pub(crate) p99_ms: Option<f64>,
+    /// Streams that brought nothing.
+    pub(crate) silent: u64,
 }
 
 impl Step {
@@ -35,6 +37,9 @@ impl Step {
             return Some(format!("{} of {} joined", self.joined, self.wanted));
         }
         let Some(p99) = self.p99_ms else { return Some("no media came".to_owned()) };
+        if self.silent > 0 {
+            return Some(format!("{} streams brought nothing", self.silent));
+        }
         if self.loss_percent >= limits.loss_percent {
             return Some(format!("{:.3} % lost", self.loss_percent));
         }
@@ -152,6 +157,7 @@ fn shown(measured: &Measured, wanted: u32, rooms: &Rooms) -> Step {
         joined: rooms.fewest(),
         loss_percent: measured.phase.loss() * 100.0,
         p99_ms: measured.phase.latency.percentile(99.0).map(|ns| ns as f64 / 1e6),
+        silent: measured.phase.silent,
     }
 }
 
@@ -168,7 +174,7 @@ mod tests {
     const RAMP: Ramp = Ramp { start: 10, step: 20, end: 60 };
 
     fn good(wanted: u32) -> Step {
-        Step { wanted, joined: wanted, loss_percent: 0.49, p99_ms: Some(99.0) }
+        Step { wanted, joined: wanted, loss_percent: 0.49, p99_ms: Some(99.0), silent: 0 }
     }
 
     #[test]
@@ -178,6 +184,7 @@ mod tests {
             Step { loss_percent: 0.5, ..good(10) },
             Step { p99_ms: Some(100.0), ..good(10) },
             Step { p99_ms: None, ..good(10) },
+            Step { silent: 1, ..good(10) },
             Step { joined: 9, ..good(10) },
         ] {
             assert!(step.beyond(&LIMITS).is_some(), "{step:?}");

@@ -139,10 +139,10 @@ impl Run {
 
     /// Warms up and measures, unless it is all to end before.
     pub(crate) async fn measure_after_warm_up(&self, name: &str) -> Option<Measured> {
-        if !self.sleep(self.common.warm_up).await {
+        if !self.sleep(self.common.warm_up()).await {
             return None;
         }
-        Some(self.measure(name, self.common.duration).await)
+        Some(self.measure(name, self.common.duration()).await)
     }
 
     /// Measures for so long, or until it is all to end.

@@ -73,7 +73,7 @@ pub(crate) async fn run(run: &Arc<Run>, options: &Signalling) -> Result<Outcome,
         extra["server_cpu_us_per_request"] = json!(request);
         outcome.lines.push(format!("server       {each:.1} us of CPU a session, {request:.1} us a request"));
     }
-    if sessions == 0 && !run.stopped() {
+    if sessions == 0 {
         outcome.wrong.push("no session came about".to_owned());
     }
     outcome.extra.insert("signalling".to_owned(), extra);

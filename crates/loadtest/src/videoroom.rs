@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 const PLUGIN: &str = "janus.plugin.videoroom";
 /// A server that is asked to end a session of somebody who failed has this long.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
 type Result<T> = std::result::Result<T, Failure>;
 

@@ -16,6 +16,7 @@ pub(crate) use shared::{Settings, Shared, Spacing};
 pub(crate) use tally::{Counters, Phase, Snapshot};
 pub(crate) use worker::LATE_NS;
 
+use crate::clock::now_ns;
 use anyhow::Context;
 use portunus_sdp::Candidate;
 use std::sync::Arc;
@@ -83,12 +84,12 @@ impl Engine {
         for answer in self.ask(|reply| Command::Begin { phase, reply }) {
             let _ = answer.await;
         }
-        self.shared.set_phase(phase);
+        self.shared.begin(phase, now_ns());
     }
 
     /// What is sent from now on counts for none.
     pub(crate) fn pause(&self) {
-        self.shared.set_phase(0);
+        self.shared.pause(now_ns());
     }
 
     /// What the measurement found that [`Self::pause`] ended.

@@ -7,6 +7,8 @@ use super::shared::Spacing;
 pub(crate) const MAX_PACKET: usize = 1200;
 /// What the header takes, extensions included.
 const HEADER: usize = 40;
+/// Octets of a frame: room for the stamp, and no more than a frame's packets can be numbered.
+const FRAME: (u64, u64) = (64, 1 << 20);
 /// libwebrtc's pacer lets a frame out within about this.
 const CHROMIUM_SPREAD_NS: u64 = 200_000;
 /// A sender that is later than this leaves frames out.
@@ -41,10 +43,15 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
+    /// The least and the most bits a second that frames at this rate can take.
+    pub(crate) const fn bitrates(fps: u32) -> (u64, u64) {
+        (FRAME.0 * 8 * fps as u64, FRAME.1 * 8 * fps as u64)
+    }
+
     /// Video of that bitrate.
     pub(crate) fn video(bitrate: u64, fps: u32, spacing: Spacing, keyframe_factor: u32) -> Self {
         let fps = u64::from(fps.max(1));
-        let octets = usize::try_from(bitrate / 8 / fps).unwrap_or(usize::MAX).clamp(64, 1 << 20);
+        let octets = usize::try_from((bitrate / 8 / fps).clamp(FRAME.0, FRAME.1)).unwrap_or(usize::MAX);
         Self::new(1_000_000_000 / fps, octets, spacing, keyframe_factor)
     }
 

@@ -69,6 +69,8 @@ pub(crate) struct Peer {
     told: UnboundedSender<Told>,
     offset: f64,
     up: bool,
+    /// Since when, even if it has ended.
+    up_ns: Option<u64>,
     report_ns: u64,
     feedback_ns: u64,
     nack_ns: Option<u64>,
@@ -117,6 +119,7 @@ impl Peer {
             told,
             offset,
             up: false,
+            up_ns: None,
             report_ns: u64::MAX,
             feedback_ns: u64::MAX,
             nack_ns: None,
@@ -305,6 +308,7 @@ impl Peer {
 
     fn on_up(&mut self, now_ns: u64) {
         self.up = true;
+        self.up_ns.get_or_insert(now_ns);
         self.report_ns = now_ns + REPORT_NS;
         // Also the rhythm in which pictures that stand are noticed.
         self.feedback_ns = now_ns + FEEDBACK_NS;
@@ -445,9 +449,10 @@ impl Peer {
     /// What its streams amount to, since it goes now or the measurement ends.
     pub(crate) fn settle(&self, phase: &mut super::tally::Phase, now_ns: u64, shared: &Shared, left: bool) {
         for receiver in &self.receivers {
-            receiver.settle(phase, now_ns, shared.settings.freeze_ns, left);
+            receiver.settle(phase, now_ns, shared, left);
         }
-        if !left {
+        // Who came while it was measured has had no time to hear everybody.
+        if !left && self.up_ns.is_some_and(|up| up <= shared.measured().start) {
             let lines = self.media.iter().filter(|line| line.active && line.receive).count();
             let heard = self.receivers.iter().filter(|receiver| receiver.was_heard()).count();
             phase.silent += lines.saturating_sub(heard) as u64;

@@ -1,6 +1,6 @@
 //! One received stream: what came of what was sent, and what is asked for again.
 
-use super::frames::Frames;
+use super::frames::{Frames, Freeze};
 use super::shared::{Shared, Source};
 use super::tally::{Counters, Phase};
 use crate::histogram::Histogram;
@@ -164,9 +164,9 @@ impl Receiver {
 
     fn on_frame(&mut self, stamp: &Stamp, now_ns: u64, account: &mut Account<'_>, happened: &mut Happened) {
         let Some(frames) = &mut self.frames else { return };
-        let done = frames.on_packet(stamp, now_ns, account.shared.settings.freeze_ns);
+        let done = frames.on_packet(stamp, now_ns, &freeze(account.shared));
         account.counters.frames_decoded += done.frames;
-        if done.frozen_ns > 0 && done.phase == account.phase.number {
+        if done.frozen_ns > 0 && account.phase.number != 0 {
             account.phase.frozen_ns += done.frozen_ns;
             account.phase.freezes += 1;
         }
@@ -224,7 +224,7 @@ impl Receiver {
 
     /// What became of this stream in the measurement. `left`: its subscriber goes now, so that what is under way to it is
     /// no loss.
-    pub(crate) fn settle(&self, phase: &mut Phase, now_ns: u64, freeze_ns: u64, left: bool) {
+    pub(crate) fn settle(&self, phase: &mut Phase, now_ns: u64, shared: &Shared, left: bool) {
         let Some(first) = self.first else { return };
         let (received, recovered, span) = if self.phase == phase.number {
             (self.received, self.recovered, self.span)
@@ -238,13 +238,19 @@ impl Receiver {
             Some((start, end)) => end.saturating_sub(start.max(first)),
             None => counted,
         };
+        // Nobody can say what should have come, but something should.
+        phase.silent += u64::from(received == 0 && !left && (self.layered || source.is_none()));
         phase.add_stream(expected, received, recovered, self.video);
         if let Some(frames) = &self.frames {
-            let standing = if left { 0 } else { frames.standing(phase.number, now_ns, freeze_ns) };
+            let standing = if left { 0 } else { frames.standing(now_ns, &freeze(shared)) };
             phase.frozen_ns += standing;
             phase.freezes += u64::from(standing > 0);
         }
     }
+}
+
+fn freeze(shared: &Shared) -> Freeze {
+    Freeze { limit_ns: shared.settings.freeze_ns, measured: shared.measured() }
 }
 
 #[cfg(test)]

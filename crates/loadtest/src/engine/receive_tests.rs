@@ -15,6 +15,7 @@ struct Rig {
 impl Rig {
     fn new(video: bool, layered: bool) -> Self {
         let shared = Shared::new(Settings { freeze_ns: 150 * MS, ..Settings::default() });
+        shared.begin(1, 0);
         let source = shared.add_source();
         Self {
             shared,
@@ -58,7 +59,7 @@ impl Rig {
 
     fn settled(&self, left: bool) -> Phase {
         let mut phase = Phase::new(1);
-        self.receiver.settle(&mut phase, 0, 150 * MS, left);
+        self.receiver.settle(&mut phase, 0, &self.shared, left);
         phase
     }
 }
@@ -146,7 +147,25 @@ fn where_layers_change_numbers_of_the_gateway_count() {
         }
     }
     let phase = rig.settled(false);
-    assert_eq!((phase.expected, phase.received), (50, 49));
+    assert_eq!((phase.expected, phase.received, phase.silent), (50, 49, 0));
+}
+
+#[test]
+fn where_nobody_knows_what_should_come_a_stream_that_brings_nothing_is_silent() {
+    for layered in [true, false] {
+        let mut rig = Rig::new(true, layered);
+        rig.sent(0);
+        rig.comes(0, 0, false);
+        // Another measurement, in which its source goes on and nothing comes.
+        rig.source.1.on_sent(2, 1);
+        let mut phase = Phase::new(2);
+        rig.receiver.settle(&mut phase, 0, &rig.shared, false);
+        let shown = (phase.expected, phase.received, phase.silent);
+        assert_eq!(shown, if layered { (0, 0, 1) } else { (1, 0, 0) });
+        let mut phase = Phase::new(2);
+        rig.receiver.settle(&mut phase, 0, &rig.shared, true);
+        assert_eq!(phase.silent, 0, "who leaves misses nothing");
+    }
 }
 
 #[test]

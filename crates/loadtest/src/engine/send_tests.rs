@@ -130,11 +130,11 @@ fn a_source_tells_what_it_sent_in_a_measurement() {
     schedule.start(1_000_000_000);
     let mut rig = Rig::new(schedule, MediaKind::Audio);
     rig.frame();
-    rig.shared.set_phase(4);
+    rig.shared.begin(4, 0);
     let phases: Vec<u32> = (0..3)
         .map(|_| Stamp::read(RtpView::parse(&rig.frame()[0]).unwrap().payload()).unwrap().phase)
         .collect();
-    rig.shared.set_phase(0);
+    rig.shared.pause(0);
     rig.frame();
     assert_eq!(phases, [4, 4, 4]);
     assert_eq!(rig.sender.source.sent_in(4), Some((1, 4)));

@@ -1,6 +1,7 @@
 //! What all threads of the engine share: which measurement is on, and how much each source has sent in it.
 
 use crate::clock::Clock;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -50,6 +51,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// The measurement that packets count for; 0: none.
     phase: AtomicU32,
+    /// When the latest measurement began, and when it ended.
+    began_ns: AtomicU64,
+    ended_ns: AtomicU64,
     sources: RwLock<Vec<Arc<Source>>>,
 }
 
@@ -82,7 +86,14 @@ impl Source {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self { settings, clock: Clock::new(), phase: AtomicU32::new(0), sources: RwLock::default() })
+        Arc::new(Self {
+            settings,
+            clock: Clock::new(),
+            phase: AtomicU32::new(0),
+            began_ns: AtomicU64::new(0),
+            ended_ns: AtomicU64::new(0),
+            sources: RwLock::default(),
+        })
     }
 
     /// The measurement that packets sent now count for.
@@ -90,8 +101,22 @@ impl Shared {
         self.phase.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_phase(&self, phase: u32) {
+    /// What is sent from `now_ns` on counts for `phase`.
+    pub(crate) fn begin(&self, phase: u32, now_ns: u64) {
+        self.began_ns.store(now_ns, Ordering::Relaxed);
+        self.ended_ns.store(u64::MAX, Ordering::Relaxed);
         self.phase.store(phase, Ordering::Relaxed);
+    }
+
+    /// What is sent from `now_ns` on counts for none.
+    pub(crate) fn pause(&self, now_ns: u64) {
+        self.phase.store(0, Ordering::Relaxed);
+        self.ended_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// The time of the latest measurement: nothing before the first, without an end while it is on.
+    pub(crate) fn measured(&self) -> Range<u64> {
+        self.began_ns.load(Ordering::Relaxed)..self.ended_ns.load(Ordering::Relaxed)
     }
 
     /// A new source and its number.
