@@ -24,7 +24,7 @@ process.on('SIGINT', () => { stopping = true; console.error('bench-janus: ending
 
 /** One run: a fresh server, the load, the load generator's report. */
 async function measure(scenario, server, file) {
-  const running = await start(server);
+  const running = await start(server, scenario);
   try {
     const ofMedia = scenario.media === false ? []
       : ['--address', GATEWAY_ADDRESS, '--threads', '1', '--duration', `${SECONDS}s`, '--warm-up', '3s'];

@@ -29,13 +29,13 @@ export const SCENARIOS = [
   {
     name: '5 % loss each way, 1 to 20', args: video(20, '--loss', '5'), figures: [packet, p99, lost, memory],
   },
-  {
-    name: 'signalling, 5 requests a session', args: ['signalling', '--sessions', '1000'], media: false, must: 3,
+  ...[['WebSocket', false], ['HTTP', true]].map(([over, http]) => ({
+    name: `5 requests a session over ${over}`, args: ['signalling', '--sessions', '1000'], media: false, http, must: 3,
     figures: [
       ['CPU per session', 'µs', (r) => r.signalling?.server_cpu_us_per_session],
       ['requests a second', '', (r) => r.signalling?.requests_per_second],
     ],
-  },
+  })),
   {
     name: 'joining and leaving', args: ['churn', '--rate', '20', '--stay', '1s'], must: 3,
     figures: [

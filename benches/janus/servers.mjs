@@ -10,7 +10,7 @@ const CORE = '1';
 const ADDRESS = process.env.GATEWAY_ADDRESS;
 // What nobody uses here is not loaded: it would count as memory of Janus.
 const UNUSED = ['audiobridge', 'duktape', 'lua', 'nosip', 'recordplay', 'sip', 'streaming', 'textroom', 'videocall', 'voicemail'];
-const TRANSPORTS = ['http', 'rabbitmq', 'mqtt', 'nanomsg', 'pfunix'];
+const TRANSPORTS = ['rabbitmq', 'mqtt', 'nanomsg', 'pfunix'];
 const libraries = (names) => names.map((name) => `libjanus_${name}.so`).join(',');
 
 export const SERVERS = [
@@ -19,11 +19,11 @@ export const SERVERS = [
   { name: 'Janus, event_loops = 1', program: process.env.JANUS_BIN, general: 'event_loops = 1' },
 ];
 
-/** Starts a server and waits until it listens. Returns its pid, the API's address, and how to end it. */
-export async function start(server) {
+/** Starts a server and waits until it listens. Returns its pid, the API's address (of WebSocket or HTTP), and how to end it. */
+export async function start(server, { http = false } = {}) {
   const port = await freePort();
   const folder = mkdtempSync(path.join(os.tmpdir(), 'bench-janus-'));
-  for (const [name, text] of Object.entries(settings(server, port))) writeFileSync(path.join(folder, name), text);
+  for (const [name, text] of Object.entries(settings(server, port, http))) writeFileSync(path.join(folder, name), text);
   const args = ['-c', CORE, server.program, '-F', folder];
   if (!server.ours) args.push('-C', path.join(folder, 'janus.jcfg'));
   const child = spawn('taskset', args, { stdio: 'ignore', cwd: folder });
@@ -42,18 +42,21 @@ export async function start(server) {
     }
     await sleep(50);
   }
-  return { pid: child.pid, api: `ws://127.0.0.1:${port}`, end };
+  return { pid: child.pid, api: http ? `http://127.0.0.1:${port}/janus` : `ws://127.0.0.1:${port}`, end };
 }
 
-function settings(server, port) {
+function settings(server, port, http) {
+  const unused = [...TRANSPORTS, http ? 'websockets' : 'http'];
   const rest = server.ours
     ? 'portunus: { udp_port = 0 }'
-    : `plugins: { disable = "${libraries(UNUSED)}" }\ntransports: { disable = "${libraries(TRANSPORTS)}" }`;
+    : `plugins: { disable = "${libraries(UNUSED)}" }\ntransports: { disable = "${libraries(unused)}" }`;
   return {
     'janus.jcfg': `general: {\n  debug_level = 3\n  ${server.general ?? ''}\n}\nnat: { ice_enforce_list = "${ADDRESS}" }\n${rest}\n`,
-    'janus.transport.http.jcfg': 'general: { http = false }\nadmin: { admin_http = false }\n',
+    'janus.transport.http.jcfg':
+      `general: { json = "compact", http = ${http}, port = ${port}, ip = "127.0.0.1" }\nadmin: { admin_http = false }\n`
+        .replaceAll(', ', '\n  '),
     'janus.transport.websockets.jcfg':
-      `general: { json = "compact", ws = true, ws_port = ${port}, ws_ip = "127.0.0.1" }\nadmin: { admin_ws = false }\n`
+      `general: { json = "compact", ws = ${!http}, ws_port = ${port}, ws_ip = "127.0.0.1" }\nadmin: { admin_ws = false }\n`
         .replaceAll(', ', '\n  '),
     'janus.plugin.videoroom.jcfg': 'general: { }\n',
     'janus.plugin.echotest.jcfg': 'general: { }\n',
