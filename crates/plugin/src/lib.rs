@@ -16,6 +16,7 @@ pub mod forward;
 pub mod media;
 pub mod recording;
 pub mod report;
+pub mod tracks;
 
 pub use cx::{Cx, Effect, Finished, JsepPlan, Outcome, StoredGroup, Task, Ticket};
 pub use media::{DataMessage, MediaEvent, RouteEnd};

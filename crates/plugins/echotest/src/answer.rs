@@ -2,7 +2,6 @@
 
 use crate::body::Body;
 use crate::echo::{Layering, Line};
-use crate::track::Track;
 use portunus_plugin::recording::Subject;
 use portunus_plugin::{Description, Plan};
 use portunus_sdp::{AnswerOptions, Codec, MediaKind};
@@ -23,18 +22,11 @@ pub(crate) fn answer(offer: &Description, body: &Body) -> Plan {
     Plan::answer(offer, &options)
 }
 
-/// What can be recorded: the first m-line of each kind that the client sends on.
-pub(crate) fn tracks(plan: &Plan, e2ee: bool) -> Vec<Track> {
-    let mut tracks: Vec<Track> = Vec::new();
-    for media in &plan.media {
-        let comes = media.kind == MediaKind::Data || media.direction.receives();
-        let Some(mut subject) = Subject::of(media).filter(|_| comes) else { continue };
-        if tracks.iter().all(|t| t.subject.kind != subject.kind) {
-            subject.encrypted = e2ee;
-            tracks.push(Track { mid: media.mid.clone(), subject, file: None, withheld: false });
-        }
-    }
-    tracks
+/// What can be recorded: all m-lines that the client sends on.
+pub(crate) fn subjects(plan: &Plan, e2ee: bool) -> Vec<(String, Subject)> {
+    let sends = plan.media.iter().filter(|m| m.kind == MediaKind::Data || m.direction.receives());
+    let subjects = sends.filter_map(|m| Some((m.mid.clone(), Subject::of(m)?)));
+    subjects.map(|(mid, subject)| (mid, Subject { encrypted: e2ee, ..subject })).collect()
 }
 
 /// The audio and video m-lines that were accepted.

@@ -1,8 +1,8 @@
 //! One handle: what is echoed to it, and how.
 
 use crate::body::Body;
-use crate::track::Track;
 use portunus_plugin::media::{LayerChange, LayerTarget, PlayoutDelay};
+use portunus_plugin::tracks::Tracks;
 use portunus_plugin::{Cx, HandleId, Object, RouteEnd, Value, json};
 use std::time::Duration;
 
@@ -18,9 +18,7 @@ pub(crate) struct Echo {
     pub(crate) peer_bitrate: u32,
     pub(crate) lines: Vec<Line>,
     pub(crate) e2ee: bool,
-    pub(crate) tracks: Vec<Track>,
-    /// What the files are called but for their endings, while there is a recording.
-    pub(crate) recording: Option<String>,
+    pub(crate) tracks: Tracks,
     pub(crate) slow_links: u32,
     simulcast: Layers,
     svc: Layers,
@@ -82,8 +80,7 @@ impl Default for Echo {
             peer_bitrate: 0,
             lines: Vec::new(),
             e2ee: false,
-            tracks: Vec::new(),
-            recording: None,
+            tracks: Tracks::default(),
             slow_links: 0,
             simulcast: TOP,
             svc: TOP,
@@ -212,7 +209,7 @@ impl Echo {
             o.insert("temporal-layer".into(), current(self.svc.temporal));
             o.insert("target-temporal-layer".into(), self.svc.temporal_target.into());
         }
-        if let Some(files) = self.files() {
+        if let Some(files) = self.tracks.files() {
             o.insert("recording".into(), files);
         }
         if self.e2ee {
@@ -237,7 +234,7 @@ impl Echo {
             });
             o.insert("simulcast".into(), simulcast);
         }
-        if let Some(files) = self.files() {
+        if let Some(files) = self.tracks.files() {
             o.insert("recording".into(), files);
         }
         o.into()

@@ -15,18 +15,17 @@
 mod answer;
 mod body;
 mod echo;
-mod track;
 
 use body::Body;
 use echo::Echo;
-use portunus_plugin::recording::{Places, RecordingNews};
+use portunus_plugin::recording::{Misplaced, Places, RecordingNews};
+use portunus_plugin::tracks::{Told, Tracks};
 use portunus_plugin::{
     About, Cx, DataMessage, HandleId, JsepKind, JsepPlan, MediaEvent, Message, Object, Plugin, PluginError,
     RemoteJsep, Reply, RouteEnd, Value, json,
 };
 use portunus_sdp::MediaKind;
 use std::collections::BTreeMap;
-use track::Wish;
 
 /// What stands before a text message that comes back.
 const PREFIX: &str = "Janus EchoTest here! You wrote: ";
@@ -53,16 +52,13 @@ impl EchoTest {
     fn serve(&mut self, cx: &mut Cx, h: HandleId, message: Message) {
         let Message { transaction, body, jsep } = message;
         let read = Body::parse(&body, jsep.is_some()).and_then(|body| {
-            let wish = match body.record {
-                Some(true) => Some(Wish::new(&self.places, body.filename.as_deref(), cx, h)),
-                _ => None,
-            };
-            match wish.transpose() {
-                Ok(wish) => Ok((body, wish)),
+            match (body.record == Some(true)).then(|| self.base(cx, h, body.filename.as_deref())).transpose()
+            {
+                Ok(base) => Ok((body, base)),
                 Err(why) => Err(format!("Invalid element (filename: {why})")),
             }
         });
-        let (body, wish) = match read {
+        let (body, base) = match read {
             Ok(read) => read,
             Err(text) => {
                 let error = json!({ "echotest": "event", "error_code": INVALID_ELEMENT, "error": text });
@@ -76,30 +72,40 @@ impl EchoTest {
             Some(offer) => {
                 let plan = answer::answer(&offer.description, &body);
                 let lines = answer::lines(&offer.description, &plan);
-                let tracks = answer::tracks(&plan, offer.e2ee);
+                let subjects = answer::subjects(&plan, offer.e2ee);
                 cx.answer(h, transaction, done, Some(answer_plan(plan, &offer)));
                 echo.e2ee = offer.e2ee;
                 echo.take(&body);
                 echo.set_lines(cx, h, lines);
-                echo.set_tracks(cx, h, tracks);
-                if let Some(base) = echo.recording.clone() {
-                    echo.record(cx, h, &Wish::again(&self.places, base));
-                }
+                echo.tracks.set(cx, h, subjects);
+                echo.tracks.go_on(cx, h, &self.places);
             }
             None => {
                 cx.answer(h, transaction, done, None);
                 echo.apply(cx, h, &body);
             }
         }
-        match (wish, body.record) {
-            (Some(wish), _) => echo.record(cx, h, &wish),
-            (None, Some(false)) => echo.end_recordings(cx, h),
+        match (base, body.record) {
+            (Some(base), _) => echo.tracks.record(cx, h, &self.places, base),
+            (None, Some(false)) => echo.tracks.end(cx, h),
             (None, _) => {}
         }
-        echo.withhold(cx, h);
+        echo.tracks.withhold(cx, h, echo.audio, echo.video);
         if self.events {
             cx.notify(Some(h), echo.notice());
         }
+    }
+}
+
+impl EchoTest {
+    /// What the files of a recording are called but for their endings.
+    fn base(&self, cx: &Cx, h: HandleId, filename: Option<&str>) -> Result<String, Misplaced> {
+        let base = match filename.filter(|name| !name.is_empty()) {
+            Some(name) => name.to_owned(),
+            None => format!("echotest-{h}-{}", cx.unix().as_micros()),
+        };
+        Tracks::check(&self.places, &base)?;
+        Ok(base)
     }
 }
 
@@ -147,12 +153,17 @@ impl Plugin for EchoTest {
                     // What is missing cannot be made up for, and what follows cannot be seen without it.
                     cx.keyframe(RouteEnd::new(h, mid));
                 }
-                if let Some(notice) = echo.on_recording(mid, news).filter(|_| self.events) {
+                let notice = match echo.tracks.on_recording(mid, news) {
+                    Told::Nothing => None,
+                    Told::Renamed => Some(echo.notice()),
+                    Told::Event(event) => Some(event),
+                };
+                if let Some(notice) = notice.filter(|_| self.events) {
                     cx.notify(Some(h), notice);
                 }
             }
             MediaEvent::Hangup { .. } => {
-                echo.end_recordings(cx, h);
+                echo.tracks.end(cx, h);
                 *echo = Echo::default();
                 cx.push(h, json!({ "echotest": "event", "result": "done" }));
             }
@@ -173,7 +184,7 @@ impl Plugin for EchoTest {
 
     fn detach(&mut self, cx: &mut Cx, h: HandleId) {
         if let Some(mut echo) = self.handles.remove(&h) {
-            echo.end_recordings(cx, h);
+            echo.tracks.end(cx, h);
         }
     }
 }
