@@ -176,6 +176,7 @@ fn restart_needed(before: &Settings, after: &Settings) -> Vec<&'static str> {
         ),
         ("janus.transport.pfunix.jcfg", format!("{:?}", taken.pfunix), format!("{:?}", after.pfunix)),
         ("janus.plugin.echotest.jcfg", format!("{:?}", taken.echotest), format!("{:?}", after.echotest)),
+        ("janus.plugin.videocall.jcfg", format!("{:?}", taken.videocall), format!("{:?}", after.videocall)),
         ("janus.plugin.videoroom.jcfg", format!("{:?}", taken.videoroom), format!("{:?}", after.videoroom)),
     ];
     // Passwords do not show.

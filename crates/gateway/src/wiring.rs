@@ -10,6 +10,7 @@ use portunus_media::{Certificate, Engine, TurnTransport, TurnTrust};
 use portunus_plugin::recording::Places;
 use portunus_plugin::{HandleId, MediaEvent, Plugin};
 use portunus_plugin_echotest::EchoTest;
+use portunus_plugin_videocall::VideoCall;
 use portunus_plugin_videoroom::VideoRoom;
 use portunus_telemetry::events::{Backend, Event, EventType, Handler, Handlers};
 use portunus_transport as transport;
@@ -361,10 +362,13 @@ pub(crate) fn plugins(settings: &Settings) -> Vec<Box<dyn Plugin>> {
     let places = places(settings);
     let echotest =
         || -> Box<dyn Plugin> { Box::new(EchoTest::new(settings.echotest.events, places.clone())) };
+    let videocall =
+        || -> Box<dyn Plugin> { Box::new(VideoCall::new(settings.videocall.events, places.clone())) };
     let videoroom = || -> Box<dyn Plugin> { Box::new(videoroom(settings, places.clone())) };
     let echotest = settings.echotest.enabled.then(echotest);
+    let videocall = settings.videocall.enabled.then(videocall);
     let videoroom = settings.videoroom.enabled.then(videoroom);
-    echotest.into_iter().chain(videoroom).collect()
+    echotest.into_iter().chain(videocall).chain(videoroom).collect()
 }
 
 /// The video room plugin with the rooms of its file. As with Janus, a room that cannot be is left out.
@@ -694,10 +698,13 @@ mod tests {
             let plugins = plugins(&settings(variables));
             plugins.iter().map(|p| p.about().package).collect::<Vec<_>>()
         };
-        let (echo, room) = ("janus.plugin.echotest", "janus.plugin.videoroom");
-        assert_eq!(packages(&[]), [echo, room]);
-        assert_eq!(packages(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_echotest.so")]), [room]);
-        assert_eq!(packages(&[("PORTUNUS_PLUGINS_DISABLE", "libjanus_videoroom.so")]), [echo]);
+        let [echo, call, room] =
+            ["echotest", "videocall", "videoroom"].map(|name| format!("janus.plugin.{name}"));
+        let without = |name: &str| packages(&[("PORTUNUS_PLUGINS_DISABLE", &format!("libjanus_{name}.so"))]);
+        assert_eq!(packages(&[]), [&*echo, &call, &room]);
+        assert_eq!(without("echotest"), [&*call, &room]);
+        assert_eq!(without("videocall"), [&*echo, &room]);
+        assert_eq!(without("videoroom"), [&*echo, &call]);
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub use description::{Description, Media, RemoteTransport, Simulcast};
 pub use error::Error;
 pub use local::{LocalSsrc, LocalTransport};
 pub use negotiate::{Negotiated, NegotiatedPayload, negotiate};
-pub use plan::{AnswerDirections, AnswerOptions, Kind, Layout, OfferCodec, OfferMedia, Plan, PlanMedia};
+pub use plan::{
+    AnswerDirections, AnswerOptions, Kind, Layout, OfferCodec, OfferMedia, Plan, PlanMedia, SentLayers,
+};
 pub use value::{
     Bandwidth, Direction, Extension, Fingerprint, HashFunction, MediaKind, Msid, Origin, Payload, Rid,
     RidDirection, RidOrder, Sctp, Setup, SimulcastLine, SsrcGroup, SsrcSemantics,

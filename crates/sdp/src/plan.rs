@@ -9,6 +9,7 @@ mod relay;
 
 pub use answer::{AnswerDirections, AnswerOptions};
 pub use offer::{OfferCodec, OfferMedia};
+pub use relay::SentLayers;
 
 use crate::{Bandwidth, Codec, Direction, Extension, MediaKind, Msid, Origin, Payload, Sctp};
 

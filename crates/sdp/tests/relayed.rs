@@ -3,7 +3,7 @@
 mod common;
 
 use common::{fixture, local_of, offer};
-use portunus_sdp::{Description, Kind, Plan, write};
+use portunus_sdp::{Description, Kind, Plan, SentLayers, ext, negotiate, write};
 
 /// The lines of every m-line, without the argued differences.
 fn sections(text: &str) -> Vec<Vec<String>> {
@@ -81,4 +81,31 @@ fn refusals_are_passed_on() {
     answer.media[1].port = 0;
     let plan = Plan::relay(&answer, Kind::Answer);
     assert_eq!(plan.media.iter().map(|m| m.accepted).collect::<Vec<_>>(), [true, false, true]);
+}
+
+#[test]
+fn a_peer_that_sends_layers_is_asked_for_them_though_the_other_knows_nothing_of_them() {
+    let offer = offer("chromium-simulcast-rid");
+    let layers = SentLayers::of(&offer);
+    assert_eq!(layers.len(), 1);
+    let passed_on = write(&Plan::relay(&offer, Kind::Offer), &common::local(portunus_sdp::Setup::Active, 8));
+    let answer = Description::parse(&passed_on.replace("a=sendonly", "a=recvonly")).unwrap();
+    let plain = Plan::relay(&answer, Kind::Answer);
+    assert!(plain.media.iter().all(|m| m.rids.is_empty()));
+    let plan = plain.with_layers(&layers);
+    let video = plan.by_mid(&layers[0].mid).unwrap();
+    assert_eq!(video.rids, layers[0].rids);
+    let text = write(&plan, &common::local(portunus_sdp::Setup::Active, 8));
+    let wanted = format!("a=simulcast:recv {}\r\n", video.rids.join(";"));
+    assert!(
+        text.contains(&wanted) && text.contains("urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"),
+        "{text}"
+    );
+    let agreed = negotiate(&offer, &plan);
+    let agreed = agreed.iter().find(|line| line.mid == video.mid).unwrap();
+    assert_eq!((agreed.rids.len(), agreed.extension(ext::RID).is_some()), (video.rids.len(), true));
+    // Where nothing is received, nothing is asked for.
+    let mut refused = Plan::relay(&answer, Kind::Answer);
+    refused.media.iter_mut().for_each(portunus_sdp::PlanMedia::reject);
+    assert!(refused.with_layers(&layers).media.iter().all(|m| m.rids.is_empty() && m.extensions.is_empty()));
 }

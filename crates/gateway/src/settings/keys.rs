@@ -69,6 +69,8 @@ pub(super) const PFUNIX: Table =
     Table { file: "janus.transport.pfunix", variable: Some("PFUNIX"), keys: PFUNIX_KEYS };
 pub(super) const ECHOTEST: Table =
     Table { file: "janus.plugin.echotest", variable: Some("ECHOTEST"), keys: ECHOTEST_KEYS };
+pub(super) const VIDEOCALL: Table =
+    Table { file: "janus.plugin.videocall", variable: Some("VIDEOCALL"), keys: VIDEOCALL_KEYS };
 pub(super) const VIDEOROOM: Table =
     Table { file: "janus.plugin.videoroom", variable: Some("VIDEOROOM"), keys: VIDEOROOM_KEYS };
 pub(super) const SAMPLEEVH: Table =
@@ -80,11 +82,11 @@ pub(super) const GELFEVH: Table =
 pub(super) const MQTTEVH: Table =
     Table { file: "janus.eventhandler.mqttevh", variable: Some("MQTTEVH"), keys: MQTTEVH_KEYS };
 /// The modules that are built, with files of their own.
-pub(super) const BUILT: [Table; 9] =
-    [HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
+pub(super) const BUILT: [Table; 10] =
+    [HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOCALL, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 /// All of them.
-pub(super) const TABLES: [Table; 10] =
-    [JANUS, HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
+pub(super) const TABLES: [Table; 11] =
+    [JANUS, HTTP, WEBSOCKETS, PFUNIX, ECHOTEST, VIDEOCALL, VIDEOROOM, SAMPLEEVH, WSEVH, GELFEVH, MQTTEVH];
 
 const JANUS_KEYS: &[Key] = &[
     used("general", "configs_folder"),
@@ -305,6 +307,8 @@ const PFUNIX_KEYS: &[Key] = &[
 ];
 
 const ECHOTEST_KEYS: &[Key] = &[used("general", "events")];
+
+const VIDEOCALL_KEYS: &[Key] = &[used("general", "events")];
 
 /// Without those of the rooms, which have no variables.
 const VIDEOROOM_KEYS: &[Key] = &[

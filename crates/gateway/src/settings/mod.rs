@@ -9,7 +9,6 @@
 
 mod check;
 mod container;
-mod echotest;
 mod files;
 mod handlers;
 mod http;
@@ -21,6 +20,7 @@ mod listener;
 mod network;
 mod overlay;
 mod pfunix;
+mod plugin;
 mod secret;
 mod unbuilt;
 mod values;
@@ -32,7 +32,6 @@ mod tests;
 
 pub(crate) use check::check;
 pub(crate) use container::{ContainerDefaults, ContainerNetwork};
-pub(crate) use echotest::EchotestSettings;
 pub(crate) use files::{Disk, FileSource, include};
 pub(crate) use http::{HttpApi, HttpSettings};
 pub(crate) use ice_servers::{IceServers, Login};
@@ -42,6 +41,7 @@ pub(crate) use janus::{
 pub(crate) use listener::{Cors, Listener};
 pub(crate) use network::{Media, Nat, TurnServer};
 pub(crate) use pfunix::{PfunixSettings, UnixSocket};
+pub(crate) use plugin::PluginSettings;
 pub(crate) use portunus_jcfg::{Kind, Problem, Severity};
 pub(crate) use secret::Secret;
 pub(crate) use values::Interface;
@@ -55,7 +55,7 @@ use std::path::{Path, PathBuf};
 
 use crate::flags::Flags;
 use files::read_document;
-use keys::{ECHOTEST, HTTP, JANUS, PFUNIX, Table, VIDEOROOM, WEBSOCKETS};
+use keys::{ECHOTEST, HTTP, JANUS, PFUNIX, Table, VIDEOCALL, VIDEOROOM, WEBSOCKETS};
 
 /// Where the files are if nobody says otherwise; `PORTUNUS_CONFIGS_FOLDER` at build time sets another.
 pub(crate) const DEFAULT_FOLDER: &str = match option_env!("PORTUNUS_CONFIGS_FOLDER") {
@@ -95,7 +95,9 @@ pub(crate) struct Settings {
     /// The transport over Unix sockets of packets.
     pub(crate) pfunix: PfunixSettings,
     /// The echo test plugin.
-    pub(crate) echotest: EchotestSettings,
+    pub(crate) echotest: PluginSettings,
+    /// The VideoCall plugin.
+    pub(crate) videocall: PluginSettings,
     /// The VideoRoom plugin.
     pub(crate) videoroom: VideoroomSettings,
 }
@@ -115,17 +117,20 @@ pub(crate) fn load(
     let websockets = source.document(&folder, &WEBSOCKETS);
     let pfunix = source.optional_document(&folder, &PFUNIX);
     let echotest = source.document(&folder, &ECHOTEST);
+    let videocall = source.document(&folder, &VIDEOCALL);
     let videoroom = source.document(&folder, &VIDEOROOM);
     let handlers: Vec<_> =
         handlers::TABLES.map(|kind| (kind, source.optional_document(&folder, kind.0))).into();
     let janus = janus::read(&main, &folder, flags, &mut problems);
     let echotest_on = !janus.plugins.has("libjanus_echotest.so");
+    let videocall_on = !janus.plugins.has("libjanus_videocall.so");
     let videoroom_on = !janus.plugins.has("libjanus_videoroom.so");
     let mut settings = Settings {
         http: http::read(&http, &janus.portunus, &mut problems),
         websockets: websockets::read(&websockets, &janus.portunus, &mut problems),
         pfunix: pfunix::read(&pfunix, &janus.portunus, &mut problems),
-        echotest: echotest::read(&echotest, echotest_on, &mut problems),
+        echotest: plugin::read(&echotest, &ECHOTEST, echotest_on, &mut problems),
+        videocall: plugin::read(&videocall, &VIDEOCALL, videocall_on, &mut problems),
         videoroom: videoroom::read(&videoroom, videoroom_on, &mut problems),
         general: janus.general,
         certificates: janus.certificates,

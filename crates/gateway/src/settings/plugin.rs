@@ -1,12 +1,12 @@
-//! `janus.plugin.echotest.jcfg`.
+//! `janus.plugin.echotest.jcfg` and `janus.plugin.videocall.jcfg`: plugins with nothing to set but whether they tell event handlers.
 
 use portunus_jcfg::{Document, Problem, Reader};
 
-use super::keys::ECHOTEST;
+use super::keys::Table;
 
-/// The echo test plugin.
+/// A plugin.
 #[derive(Debug, Clone)]
-pub(crate) struct EchotestSettings {
+pub(crate) struct PluginSettings {
     /// It is there (`plugins.disable` does not name it).
     pub(crate) enabled: bool,
     /// It tells event handlers what happens.
@@ -14,9 +14,14 @@ pub(crate) struct EchotestSettings {
 }
 
 /// Reads the document.
-pub(super) fn read(document: &Document, enabled: bool, problems: &mut Vec<Problem>) -> EchotestSettings {
+pub(super) fn read(
+    document: &Document,
+    table: &Table,
+    enabled: bool,
+    problems: &mut Vec<Problem>,
+) -> PluginSettings {
     let reader = Reader::new(document);
-    let events = ECHOTEST.open(&reader, "general").get_bool("events", true);
+    let events = table.open(&reader, "general").get_bool("events", true);
     problems.extend(reader.finish());
-    EchotestSettings { enabled, events }
+    PluginSettings { enabled, events }
 }

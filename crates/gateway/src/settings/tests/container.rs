@@ -31,7 +31,7 @@ fn the_sixteen_files_of_the_janus_container_are_accepted_unchanged() {
         ("everybody knows this admin secret: the Admin API listens on loopback only", 1),
         ("everybody knows this room secret", 2),
         (
-            "has files of plugins that are not built: audiobridge, nosip, recordplay, sip, streaming, textroom, videocall, voicemail",
+            "has files of plugins that are not built: audiobridge, nosip, recordplay, sip, streaming, textroom, voicemail",
             1,
         ),
     ] {

@@ -41,7 +41,7 @@ fn the_folder_comes_from_option_environment_and_file_in_this_order() {
 #[test]
 fn missing_files_are_defaults_but_not_the_one_named_by_an_option() {
     let (_, problems) = load(&flags(&[]), &|_| None, &Memory::default()).expect("loads");
-    assert_eq!(problems.len(), 5, "{problems:?}");
+    assert_eq!(problems.len(), 6, "{problems:?}");
     assert!(problems.iter().all(|problem| problem.severity == Severity::Note));
     // Who names a folder means one with a janus.jcfg.
     let (_, warnings) = Start::empty().good();
