@@ -5,6 +5,7 @@
 import {
   $, connect, deviceProblem, hideAlert, kilobits, log, milliseconds, pageProblem, serverAddress, setState, showAlert, words,
 } from './page.js';
+import { frames, rates, roundTrip, sample, size } from './connection-stats.js';
 
 const SIZES = { low: 4, middle: 2, high: 1 };
 const STATS_EVERY_MS = 1000;
@@ -184,55 +185,32 @@ function markLayer(name, layer) {
 async function look() {
   const pc = call.handle?.webrtcStuff.pc;
   if (!pc) return;
-  const report = await pc.getStats();
-  const now = { at: performance.now() / 1000, in: 0, out: 0, lost: 0, codecs: [] };
-  let pair = null;
-  let transport = null;
-  report.forEach((entry) => {
-    if (entry.type === 'transport') transport = entry;
-    if (entry.type === 'inbound-rtp') {
-      now.in += entry.bytesReceived;
-      now.lost += entry.packetsLost ?? 0;
-      const codec = report.get(entry.codecId);
-      if (codec) now.codecs.push(codec.mimeType.split('/')[1]);
-      if (entry.kind === 'video') now.video = entry;
-    }
-    if (entry.type === 'outbound-rtp') {
-      now.out += entry.bytesSent;
-      if (entry.kind === 'video' && (entry.frameWidth ?? 0) >= (now.sent?.frameWidth ?? 0)) now.sent = entry;
-    }
-  });
-  report.forEach((entry) => {
-    if (entry.type === 'candidate-pair' && (transport ? entry.id === transport.selectedCandidatePairId : entry.selected)) pair = entry;
-  });
-  show(now, pair, report);
+  const now = await sample(pc);
+  show(now);
   call.before = now;
 }
 
-function show(now, pair, report) {
+function show(now) {
   const { before } = call;
-  const roundTrip = pair?.currentRoundTripTime === undefined ? null : pair.currentRoundTripTime * 1000;
+  const trip = roundTrip(now);
   if (before) {
-    const seconds = now.at - before.at;
-    const [inRate, outRate] = [now.in - before.in, now.out - before.out].map((bytes) => Math.max(0, (bytes * 8) / 1000 / seconds));
-    chart.add(now.at, inRate, roundTrip);
+    const [inRate, outRate] = rates(before, now);
+    chart.add(now.at, inRate, trip);
     put('figure-in', kilobits(inRate));
     put('figure-out', kilobits(outRate));
     badge('echo-rate', kilobits(inRate));
     badge('own-rate', kilobits(outRate));
   }
-  const { video, sent } = now;
+  const { video, sent, remote } = now;
   if (video?.frameWidth) {
-    const size = `${video.frameWidth} × ${video.frameHeight}`;
-    put('figure-size', size);
-    put('figure-frames', `${Math.round(video.framesPerSecond ?? 0)} / s`);
-    badge('echo-size', `${size}, ${Math.round(video.framesPerSecond ?? 0)} fps`);
+    put('figure-size', size(video));
+    put('figure-frames', `${frames(video)} / s`);
+    badge('echo-size', `${size(video)}, ${frames(video)} fps`);
   }
-  if (sent?.frameWidth) badge('own-size', `${sent.frameWidth} × ${sent.frameHeight}, ${Math.round(sent.framesPerSecond ?? 0)} fps`);
+  if (sent?.frameWidth) badge('own-size', `${size(sent)}, ${frames(sent)} fps`);
   put('figure-lost', String(now.lost));
   put('figure-codecs', now.codecs.join(', ') || '–');
-  put('figure-rtt', milliseconds(roundTrip));
-  const remote = pair && report.get(pair.remoteCandidateId);
+  put('figure-rtt', milliseconds(trip));
   if (remote) {
     const address = remote.address ?? remote.ip ?? '';
     put('figure-path', `${remote.protocol} ${address}`, `${remote.protocol} ${address}, port ${remote.port}`);

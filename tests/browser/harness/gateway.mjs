@@ -121,7 +121,7 @@ function janusSettings(...ports) {
       nat: { ice_enforce_list: process.env.GATEWAY_ADDRESS ?? '127.0.0.1' },
       plugins: {
         disable: off(['audiobridge', 'duktape', 'lua', 'nosip', 'recordplay', 'sip', 'streaming', 'textroom',
-          'videocall', 'voicemail']),
+          'voicemail']),
       },
       transports: { disable: off(['rabbitmq', 'mqtt', 'nanomsg', 'pfunix']) },
     },

@@ -9,6 +9,7 @@ window.call = (() => {
   let handle = null;
   let answers = [];
   let held = null;
+  let offered = null;
 
   const note = (kind, detail = {}) => events.push({ at: Math.round(performance.now()), kind, ...detail });
 
@@ -52,6 +53,11 @@ window.call = (() => {
 
   function onmessage(message, jsep) {
     note('message', { message, jsep: jsep ? jsep.type : undefined });
+    // An offer of somebody's, that came by way of the gateway: it answers nothing.
+    if (jsep && jsep.type === 'offer') {
+      offered = jsep;
+      return;
+    }
     if (!jsep && !message.error) return;
     const waiting = answers;
     answers = [];
@@ -96,6 +102,13 @@ window.call = (() => {
     });
     await applied;
     return sent;
+  }
+
+  /** Answers the offer that came last, in a message with this body. */
+  async function answer({ tracks, body }) {
+    const jsep = await within(15000, 'createAnswer', (success, error) => handle.createAnswer({ jsep: offered, tracks, success, error }));
+    await within(10000, 'message', (success, error) => handle.send({ message: body, jsep, success, error }));
+    return { offer: offered.sdp, answer: jsep.sdp };
   }
 
   function applyAnswer() {
@@ -243,5 +256,5 @@ window.call = (() => {
     return fetch(url, options);
   }
 
-  return { events, open, offer, applyAnswer, message, data, hangup, detach, destroy, picture, stats, connection: () => handle.webrtcStuff.pc };
+  return { events, open, offer, answer, applyAnswer, message, data, hangup, detach, destroy, picture, stats, connection: () => handle.webrtcStuff.pc };
 })();
