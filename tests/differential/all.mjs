@@ -12,10 +12,12 @@ import { after, before, describe, it } from 'node:test';
 
 import { startGateway } from '../browser/harness/gateway.mjs';
 import { ARGUED as ARGUED_CORE } from './argued.mjs';
+import { ARGUED_CALLS } from './argued-calls.mjs';
 import { ARGUED_EVENTS } from './argued-events.mjs';
 import { ARGUED_ROOMS } from './argued-rooms.mjs';
 import adminMedia from './cases/admin-media.mjs';
 import admin, { settings as adminApi } from './cases/admin.mjs';
+import calls from './cases/calls.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
 import eventRequests from './cases/event-requests.mjs';
@@ -56,10 +58,11 @@ const SUITES = [
   ['connected', roomMedia, NO_ROOMS, MEDIA],
   ['handles that are connected', adminMedia, {}, MEDIA], ['recordings', recordings, NO_ROOMS, MEDIA],
   ['forwarded packets', forwarders, NO_ROOMS, MEDIA],
+  ['calls', calls, {}, MEDIA],
   ['event handlers', events, {}, MEDIA], ['event handlers asked', eventRequests, {}],
 ];
 
-const ARGUED = [...ARGUED_CORE, ...ARGUED_EVENTS, ...ARGUED_ROOMS];
+const ARGUED = [...ARGUED_CALLS, ...ARGUED_CORE, ...ARGUED_EVENTS, ...ARGUED_ROOMS];
 const used = new Set();
 let requests = 0;
 

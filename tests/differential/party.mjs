@@ -126,7 +126,7 @@ export async function settle(client, { quiet = QUIET_MS, label = client.label } 
     await new Promise((resolve) => setTimeout(resolve, rest));
   }
   for (const party of client.parties) {
-    const heard = inOrder(party.heard.splice(0));
+    const heard = (client.inRanks ? ranked : inOrder)(party.heard.splice(0));
     const silent = !heard.some((h) => !h.answer);
     const told = heard.flatMap(({ message, answer }) => (answer ? [`(the answer ${kind(message)})`] : lines(message)));
     client.note(`${party.name} hears, after ${label}`, ...(silent ? [] : told));
@@ -141,6 +141,13 @@ function inOrder(heard) {
     if (first.message.janus === 'hangup' && second.answer) heard.splice(i, 2, second, first);
   }
   return heard;
+}
+
+/** Where two handles end each other, all that is up to Janus' threads: answers, events, what follows from the other's end, one's own. */
+function ranked(heard) {
+  const follows = ({ plugindata }) => plugindata?.data.result?.reason === 'Remote WebRTC hangup';
+  const rank = ({ message, answer }) => (answer ? 0 : message.janus === 'hangup' ? 3 : follows(message) ? 2 : 1);
+  return heard.sort((a, b) => rank(a) - rank(b));
 }
 
 const kind = (message) => {

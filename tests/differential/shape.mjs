@@ -15,7 +15,7 @@ const DRAWN = new Set(['session_id', 'sender', 'private_id', 'stream_id', 'audio
 
 /** Lists that Janus gives in the order of a hash table; they are compared by these members. */
 const UNORDERED = {
-  allowed: (item) => item, list: (item) => item.room, participants: (item) => item.id, publishers: (item) => item.id ?? item.publisher_id,
+  allowed: (item) => item, list: (item) => item.room ?? item, participants: (item) => item.id, publishers: (item) => item.id ?? item.publisher_id,
   attendees: (item) => item.id, forwarders: (item) => item.port,
 };
 
