@@ -209,7 +209,7 @@ function endCall() {
   if (document.fullscreenElement) document.exitFullscreen();
   clearStage();
   if (phone.people) setState('up', 'Online');
-  for (const control of document.querySelectorAll('#phone button, #whom')) control.disabled = false;
+  for (const id of ['call-form', 'people']) $(id).hidden = false;
   if (phone.people) askWhoIsThere();
 }
 
@@ -241,7 +241,7 @@ function showStage() {
   $('theirs-name').textContent = call.with;
   $('theirs-empty').textContent = call.offer ? `Waiting for the picture of ${call.with}` : `Calling ${call.with} …`;
   $('lines').replaceChildren(make('p', { class: 'hint' }, 'Messages go over the data channel of the call.'));
-  for (const control of document.querySelectorAll('#phone button:not(#leave), #whom')) control.disabled = true;
+  for (const id of ['call-form', 'people']) $(id).hidden = true;
   chart.draw();
   showCallState();
 }

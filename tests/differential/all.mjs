@@ -20,6 +20,7 @@ import admin, { settings as adminApi } from './cases/admin.mjs';
 import calls from './cases/calls.mjs';
 import coreHttp from './cases/core-http.mjs';
 import echo from './cases/echo.mjs';
+import eventCalls from './cases/event-calls.mjs';
 import eventRequests from './cases/event-requests.mjs';
 import events from './cases/events.mjs';
 import forwarders from './cases/forwarders.mjs';
@@ -60,6 +61,7 @@ const SUITES = [
   ['forwarded packets', forwarders, NO_ROOMS, MEDIA],
   ['calls', calls, {}, MEDIA],
   ['event handlers', events, {}, MEDIA], ['event handlers asked', eventRequests, {}],
+  ['event handlers of calls', eventCalls, {}, MEDIA],
 ];
 
 const ARGUED = [...ARGUED_CALLS, ...ARGUED_CORE, ...ARGUED_EVENTS, ...ARGUED_ROOMS];

@@ -145,7 +145,7 @@ impl VideoCall {
         let peer = self.names.get(name).copied().ok_or_else(no_such)?;
         if self.peer(peer).is_some() {
             let result = json!({ "event": "hangup", "username": own, "reason": "User busy" });
-            return Ok(Answer { notice: Some(json!({ "event": "hangup", "reason": "User busy" })), result });
+            return Ok(Answer { notice: Some(hangup_notice("User busy")), result });
         }
         let offer = jsep.filter(|j| j.kind == JsepKind::Offer).ok_or_else(Refusal::missing_sdp)?;
         self.user(h).peer = Some(peer);
@@ -222,10 +222,10 @@ impl VideoCall {
         let no_call = || Refusal::new(code::NO_CALL, "No incoming call to accept");
         let peer = self.peer(h).ok_or_else(no_call)?;
         let answer = jsep.filter(|j| j.kind == JsepKind::Answer).ok_or_else(Refusal::missing_sdp)?;
-        let name = self.name(h).map(str::to_owned);
-        let told = json!({ "event": "accepted", "username": name });
-        self.pass_answer(cx, h, peer, event(told.clone()), answer)?;
-        Ok(Answer { result: json!({ "event": "accepted" }), notice: Some(told) })
+        let told = json!({ "event": "accepted", "username": self.name(h) });
+        self.pass_answer(cx, h, peer, event(told), answer)?;
+        let result = json!({ "event": "accepted" });
+        Ok(Answer { notice: Some(result.clone()), result })
     }
 
     fn set(&mut self, cx: &mut Cx, h: HandleId, body: &Object, jsep: Option<&RemoteJsep>) -> Result<Answer> {
@@ -279,8 +279,9 @@ impl VideoCall {
         let reason = body.get("reason").and_then(Value::as_str).unwrap_or(HANGUP);
         if let Some(peer) = self.peer(h) {
             cx.push(peer, event(self.hangup_of(h, reason)));
+            self.notify(cx, peer, hangup_notice("Remote hangup"));
         }
-        let notice = Some(json!({ "event": "hangup", "reason": "Explicit hangup" }));
+        let notice = Some(hangup_notice("Explicit hangup"));
         Answer { result: self.hangup_of(h, "Explicit hangup"), notice }
     }
 
@@ -295,9 +296,11 @@ impl VideoCall {
         o.into()
     }
 
-    /// Closes the connection of `h`, and that of whom it talks to.
+    /// Closes the connection of `h`, if it has one, and that of whom it talks to.
     fn close(&mut self, cx: &mut Cx, h: HandleId) {
-        self.part(cx, h);
+        if self.peer(h).is_some() {
+            self.part(cx, h);
+        }
         cx.hangup(h);
     }
 
@@ -307,9 +310,10 @@ impl VideoCall {
         user.media.tracks.end(cx, h);
         user.media = Media::default();
         let Some(peer) = user.peer.take() else { return };
-        cx.push(peer, event(self.hangup_of(h, GONE)));
-        cx.push(h, event(self.hangup_of(peer, GONE)));
-        self.notify(cx, peer, json!({ "event": "hangup", "reason": GONE }));
+        for (one, other) in [(peer, h), (h, peer)] {
+            cx.push(one, event(self.hangup_of(other, GONE)));
+            self.notify(cx, one, hangup_notice(GONE));
+        }
         let Some(other) = self.users.get_mut(&peer) else { return };
         other.peer = None;
         other.media.tracks.end(cx, peer);
@@ -331,6 +335,11 @@ fn plain(name: &str) -> String {
 fn affinity(one: HandleId, other: HandleId) -> String {
     let (first, second) = if one < other { (one, other) } else { (other, one) };
     format!("call {first} {second}")
+}
+
+/// What event handlers are told of the end of a call.
+fn hangup_notice(reason: &str) -> Value {
+    json!({ "event": "hangup", "reason": reason })
 }
 
 fn event(result: Value) -> Value {
