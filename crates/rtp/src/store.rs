@@ -13,8 +13,8 @@ use crate::num::{len16, low16, low32, narrow, wide};
 use crate::packet::{MAX_PACKET, RtpHeader, RtpView};
 use crate::write::{Rewrite, SourcePacket, Stamp};
 
-/// Fewest and most packets a [`SourceStore`] holds.
-pub const STORE_PACKETS: (usize, usize) = (256, 1024);
+/// Fewest and most packets a [`SourceStore`] has room for.
+pub const STORE_PACKETS: (usize, usize) = (32, 1024);
 /// Fewest and most packets a [`RetransmitIndex`] remembers.
 pub const INDEX_PACKETS: (usize, usize) = (128, 1024);
 /// Shortest time between two transmissions of a packet; it doubles each time, and is never less than the round trip.
@@ -49,26 +49,36 @@ struct Slot {
     bytes: [u8; MAX_PACKET],
 }
 
-/// Ring of the packets of one source stream. Slots are allocated when first used, then reused.
+/// Ring of the packets of one source stream. Slots are allocated when first used, then reused; there are more of them only
+/// while the packet in the way of another is young enough to be asked for.
 #[derive(Debug)]
 pub struct SourceStore {
     slots: Vec<Option<Box<Slot>>>,
+    /// As many slots as there may be.
+    capacity: usize,
     max_age_us: u64,
     newest: Option<u64>,
 }
 
 impl SourceStore {
-    /// For `packets` packets (clamped to [`STORE_PACKETS`], rounded up to a power of two) of at most `max_age_us`.
+    /// For at most `packets` packets (clamped to [`STORE_PACKETS`], rounded up to a power of two) of at most `max_age_us`.
     #[must_use]
     pub fn new(packets: usize, max_age_us: u64) -> Self {
-        let count = packets.clamp(STORE_PACKETS.0, STORE_PACKETS.1).next_power_of_two();
-        Self { slots: (0..count).map(|_| None).collect(), max_age_us, newest: None }
+        let capacity = packets.clamp(STORE_PACKETS.0, STORE_PACKETS.1).next_power_of_two();
+        let slots = (0..STORE_PACKETS.0).map(|_| None).collect();
+        Self { slots, capacity, max_age_us, newest: None }
     }
 
     /// Keeps a copy of a decrypted packet under its extended sequence number.
     #[inline]
     pub fn insert(&mut self, sequence: u64, packet: &SourcePacket<'_>, now_us: u64) -> Stored {
         let bytes = packet.view.bytes();
+        while self.slots.len() < self.capacity && self.is_in_the_way(sequence, now_us) {
+            if self.newest.is_some_and(|newest| sequence + wide(self.capacity) <= newest) {
+                return Stored::Refused;
+            }
+            self.grow();
+        }
         let count = wide(self.slots.len());
         if bytes.len() > MAX_PACKET || self.newest.is_some_and(|newest| sequence + count <= newest) {
             return Stored::Refused;
@@ -98,6 +108,28 @@ impl SourceStore {
         }
         self.newest = Some(self.newest.map_or(sequence, |newest| newest.max(sequence)));
         Stored::New
+    }
+
+    /// Whether another packet that may still be asked for has the place of this one.
+    #[inline]
+    fn is_in_the_way(&self, sequence: u64, now_us: u64) -> bool {
+        let there = self.slots.get(narrow(sequence % wide(self.slots.len()).max(1)));
+        let there = there.and_then(Option::as_deref);
+        there.is_some_and(|slot| {
+            slot.sequence != sequence && now_us.saturating_sub(slot.received_us) <= self.max_age_us
+        })
+    }
+
+    /// Twice the room; every packet goes to its new place, where no other was.
+    #[cold]
+    fn grow(&mut self) {
+        let count = self.slots.len() * 2;
+        let larger = (0..count).map(|_| None).collect();
+        for slot in std::mem::replace(&mut self.slots, larger).into_iter().flatten() {
+            if let Some(place) = self.slots.get_mut(narrow(slot.sequence % wide(count))) {
+                *place = Some(slot);
+            }
+        }
     }
 
     /// The packet of an extended sequence number, if it is still there and young enough.

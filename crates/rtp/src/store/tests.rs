@@ -55,7 +55,41 @@ fn slots_are_allocated_when_used_and_then_reused() {
     (1..2000).for_each(|n| {
         store.insert(n, &parse(&bytes, &none), 0);
     });
-    assert_eq!(store.allocated() - empty, 256 * one);
+    assert_eq!(store.allocated() - empty, 256 * one + (256 - STORE_PACKETS.0) * size_of::<usize>());
+}
+
+#[test]
+fn a_store_has_room_for_what_may_be_asked_for_and_hardly_more() {
+    let none = ExtensionMap::new();
+    let bytes = packet(1, vec![1; 100]);
+    let mut store = SourceStore::new(512, SECOND);
+    let mut now = 0;
+    let mut run = |store: &mut SourceStore, from: u64, packets: u64, apart_us: u64| {
+        for sequence in from..from + packets {
+            now += apart_us;
+            assert_eq!(store.insert(sequence, &parse(&bytes, &none), now), Stored::New);
+        }
+        now
+    };
+    // 30 packets a second, then 160, then as many as it may have.
+    let mut next = 1000;
+    for (packets, apart_us, slots) in
+        [(300, 33_333, 32), (800, 6_250, 256), (5000, 500, 512), (300, 33_333, 512)]
+    {
+        let now = run(&mut store, next, packets, apart_us);
+        next += packets;
+        assert_eq!(store.slots.len(), slots, "{apart_us}");
+        let young = (SECOND / apart_us).min(slots as u64 - 1);
+        assert!((next - young..next).all(|sequence| store.get(sequence, now).is_some()), "{apart_us}");
+    }
+    // What comes too late for the largest ring makes none larger.
+    let mut store = SourceStore::new(512, SECOND);
+    store.insert(10_000, &parse(&bytes, &none), 0);
+    assert_eq!(store.insert(10_000 - 512, &parse(&bytes, &none), 0), Stored::Refused);
+    assert_eq!(store.slots.len(), STORE_PACKETS.0);
+    // What comes late, but not too late, finds room beside newer ones.
+    assert_eq!(store.insert(10_000 - 64, &parse(&bytes, &none), 0), Stored::New);
+    assert!(store.get(10_000, 0).is_some() && store.get(10_000 - 64, 0).is_some());
 }
 
 #[test]
