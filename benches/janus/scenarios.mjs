@@ -25,6 +25,7 @@ export const SCENARIOS = [
   { name: 'meeting of 10', args: ['videoroom', '--publishers', '10', '--meeting'], figures: media, must: 3, aim: 6 },
   { name: 'echo of 20', args: ['echotest', '--clients', '20'], figures: media, must: 3, aim: 8 },
   { name: 'echo of 100', args: ['echotest', '--clients', '100'], figures: media, must: 3, aim: 8 },
+  { name: '100 calls of two', args: ['videocall', '--calls', '100', '--bitrate', '250k'], figures: media, must: 3 },
   { name: '1 to 1', args: video(1), figures: media, must: 3, aim: 10 },
   {
     name: '5 % loss each way, 1 to 20', args: video(20, '--loss', '5'), figures: [packet, p99, lost, memory],

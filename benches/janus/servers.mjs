@@ -9,7 +9,7 @@ import path from 'node:path';
 const CORE = '1';
 const ADDRESS = process.env.GATEWAY_ADDRESS;
 // What nobody uses here is not loaded: it would count as memory of Janus.
-const UNUSED = ['audiobridge', 'duktape', 'lua', 'nosip', 'recordplay', 'sip', 'streaming', 'textroom', 'videocall', 'voicemail'];
+const UNUSED = ['audiobridge', 'duktape', 'lua', 'nosip', 'recordplay', 'sip', 'streaming', 'textroom', 'voicemail'];
 const TRANSPORTS = ['rabbitmq', 'mqtt', 'nanomsg', 'pfunix'];
 const libraries = (names) => names.map((name) => `libjanus_${name}.so`).join(',');
 

@@ -153,6 +153,19 @@ describe('the load generator', { concurrency: 3 }, () => {
     await assertNothingLeft(gateway);
   });
 
+  it('of a call each gets what the other sends', async (t) => {
+    const gateway = await started(t);
+    const result = await run(t, 'videocall', '--server', gateway.ws, '--calls', '3', ...SHORT);
+    assertEnded(result, 0);
+    const { measured: [{ packets }], setup } = result.report;
+    assert.deepEqual([setup.attempted, setup.succeeded], [6, 6]);
+    assert.deepEqual([packets.streams, packets.video.streams, packets.lost, packets.silent_streams], [12, 6, 0, 0]);
+    const simulcast = await run(t, 'videocall', '--server', gateway.ws, '--simulcast', '--no-audio', ...SHORT);
+    assertEnded(simulcast, 0);
+    assert.equal(simulcast.report.measured[0].packets.lost, 0);
+    await assertNothingLeft(gateway);
+  });
+
   it('loss that is asked for is the loss that is counted', async (t) => {
     const gateway = await started(t);
     const percent = 10;

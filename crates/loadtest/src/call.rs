@@ -7,7 +7,7 @@ use portunus_media::client::{Connection, Identity, Socket, addresses};
 use portunus_sdp::{
     AnswerDirections, AnswerOptions, Candidate, CandidateAddress, CandidateKind, CandidateTransport, Codec,
     Description, Direction, Extension, LocalSsrc, LocalTransport, MediaKind, Negotiated, OfferCodec,
-    OfferMedia, Origin, Plan, ext, negotiate, write,
+    OfferMedia, Origin, Plan, PlanMedia, ext, negotiate, write,
 };
 use serde_json::{Value, json};
 use std::hash::{BuildHasher, RandomState};
@@ -44,6 +44,14 @@ pub(crate) struct Call {
     told: UnboundedReceiver<Told>,
     /// What the gateway agreed to.
     pub(crate) agreed: Vec<Negotiated>,
+}
+
+/// What was offered and is not answered yet.
+struct Offered {
+    plan: Plan,
+    ssrcs: Vec<LocalSsrc>,
+    socket: Socket,
+    connection: Connection,
 }
 
 /// When what had happened.
@@ -108,40 +116,92 @@ impl Caller {
 
     /// Offers what is to be published in a message of this body, and takes the answer. With `back`, the gateway may send as well.
     pub(crate) async fn publish(&self, handle: &Handle, body: Value, back: bool) -> Result<Call, Failure> {
+        let (offered, jsep) = self.offered(back)?;
+        let event = handle.message(body, Some(jsep)).await?;
+        self.take_answer(handle, offered, &event, self.media.simulcast && back).await
+    }
+
+    /// Calls somebody in a message of this body, and takes the answer when it comes.
+    pub(crate) async fn dial(&self, handle: &mut Handle, body: Value) -> Result<Call, Failure> {
+        let (offered, jsep) = self.offered(true)?;
+        handle.message(body, Some(jsep)).await?;
+        let event = self.described_event(handle).await?;
+        self.take_answer(handle, offered, &event, false).await
+    }
+
+    /// The event with a description that comes by itself.
+    pub(crate) async fn described_event(&self, handle: &mut Handle) -> Result<Value, Failure> {
+        let until = tokio::time::Instant::now() + self.patience;
+        loop {
+            let event = tokio::time::timeout_at(until, handle.events.recv()).await;
+            let event = event.map_err(|_| Failure::plain("no description in time"))?;
+            let event = event.ok_or_else(|| Failure::plain("the connection is gone"))?;
+            if event["jsep"].is_object() {
+                return Ok(event);
+            }
+            if event["janus"] == "hangup" {
+                return Err(Failure::plain("hung up by the server"));
+            }
+        }
+    }
+
+    fn offered(&self, back: bool) -> Result<(Offered, Value), Failure> {
         let (plan, ssrcs) = self.offer(back);
         let (socket, locals) = self.socket()?;
-        let mut connection = Connection::offering(&self.identity, &locals);
+        let connection = Connection::offering(&self.identity, &locals);
         let local = described(&connection, &self.identity, &locals, ssrcs.clone());
-        let offer = json!({"type": "offer", "sdp": write(&plan, &local)});
-        let event = handle.message(body, Some(offer)).await?;
-        let answer = description(&event)?;
+        let jsep = json!({"type": "offer", "sdp": write(&plan, &local)});
+        Ok((Offered { plan, ssrcs, socket, connection }, jsep))
+    }
+
+    async fn take_answer(
+        &self,
+        handle: &Handle,
+        offered: Offered,
+        event: &Value,
+        layered: bool,
+    ) -> Result<Call, Failure> {
+        let Offered { plan, ssrcs, socket, mut connection } = offered;
+        let answer = description(event)?;
         let agreed = negotiate(&answer, &plan);
         if let Some(refused) = agreed.iter().find(|n| !(n.active && n.send)) {
             return Err(Failure::plain(format!("the server does not take our {}", refused.kind.as_str())));
         }
         connection.set_remote(answer.transport(), Instant::now());
-        let sends = self.sends(&agreed, &ssrcs);
-        let layered = self.media.simulcast && back;
+        let sends = self.sends(&agreed, &ssrcs, self.media.simulcast);
         let call = self.open(connection, socket, agreed, sends, layered);
         handle.end_candidates().await?;
         Ok(call)
     }
 
-    /// Answers the offer of an event with a message of this body.
-    pub(crate) async fn answer(&self, handle: &Handle, offer: &Value, body: Value) -> Result<Call, Failure> {
+    /// Answers the offer of an event with a message of this body. With `back`, we send as well, one stream of each kind.
+    pub(crate) async fn answer(
+        &self,
+        handle: &Handle,
+        offer: &Value,
+        body: Value,
+        back: bool,
+    ) -> Result<Call, Failure> {
         let offer = description(offer)?;
-        let options = AnswerOptions { directions: AnswerDirections::Receive, ..AnswerOptions::default() };
-        let mut plan = Plan::answer(&offer, &options);
+        let directions = if back { AnswerDirections::Mirror } else { AnswerDirections::Receive };
+        let mut plan = Plan::answer(&offer, &AnswerOptions { directions, ..AnswerOptions::default() });
         self.without_repair(&mut plan);
         let agreed = negotiate(&offer, &plan);
         let (socket, locals) = self.socket()?;
         let connection = Connection::answering(&self.identity, &locals, offer.transport(), Instant::now());
-        let ssrcs = plan.media.iter().zip(0..);
-        let ssrcs = ssrcs.map(|(_, mindex)| LocalSsrc { mindex, ssrc: self.ssrc(), rtx: None }).collect();
+        let repairs =
+            |kind: &MediaKind| back && *kind == MediaKind::Video && self.engine.shared.settings.nack;
+        let ssrc = |(media, mindex): (&PlanMedia, u16)| LocalSsrc {
+            mindex,
+            ssrc: self.ssrc(),
+            rtx: repairs(&media.kind).then(|| self.ssrc()),
+        };
+        let ssrcs: Vec<_> = plan.media.iter().zip(0..).map(ssrc).collect();
+        let sends = if back { self.sends(&agreed, &ssrcs, false) } else { Vec::new() };
         let local = described(&connection, &self.identity, &locals, ssrcs);
         let answer = json!({"type": "answer", "sdp": write(&plan, &local)});
         // Before the server knows where we are: its first packet must find somebody.
-        let call = self.open(connection, socket, agreed, Vec::new(), self.media.simulcast);
+        let call = self.open(connection, socket, agreed, sends, self.media.simulcast);
         handle.message(body, Some(answer)).await?;
         handle.end_candidates().await?;
         Ok(call)
@@ -215,14 +275,14 @@ impl Caller {
         }
     }
 
-    /// The streams of what was offered.
-    fn sends(&self, agreed: &[Negotiated], ssrcs: &[LocalSsrc]) -> Vec<SendSpec> {
+    /// The streams of what was agreed on; with `layers`, three of each video.
+    fn sends(&self, agreed: &[Negotiated], ssrcs: &[LocalSsrc], layers: bool) -> Vec<SendSpec> {
         let settings = &self.engine.shared.settings;
         let video =
             |bitrate| Schedule::video(bitrate, settings.fps, settings.spacing, settings.keyframe_factor);
         let mut sends = Vec::new();
         for (line, media) in agreed.iter().enumerate() {
-            if media.kind == MediaKind::Video && self.media.simulcast {
+            if media.kind == MediaKind::Video && layers {
                 for (rid, part) in LAYERS {
                     sends.push(SendSpec {
                         line,

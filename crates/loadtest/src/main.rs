@@ -24,6 +24,7 @@ mod seen;
 mod setup;
 mod signalling;
 mod stamp;
+mod videocall;
 mod videoroom;
 
 use anyhow::Context;
@@ -117,6 +118,7 @@ async fn scenario(run: &Arc<Run>, options: &Options) -> Outcome {
             None => videoroom::run(run, room).await,
         },
         Scenario::Echotest(echo) => echotest::run(run, echo).await,
+        Scenario::Videocall(calls) => videocall::run(run, calls).await,
         Scenario::Signalling(signalling) => signalling::run(run, signalling).await,
         Scenario::Churn(churn) => churn::run(run, churn).await,
         Scenario::Idle(idle) => idle::run(run, idle).await,

@@ -84,6 +84,8 @@ pub(crate) enum Scenario {
     Videoroom(Videoroom),
     /// Clients that get back what they send.
     Echotest(Echotest),
+    /// Calls between two users each.
+    Videocall(Videocall),
     /// Sessions, handles and messages without media.
     Signalling(Signalling),
     /// Subscribers that come and go: what they leave behind.
@@ -96,6 +98,15 @@ pub(crate) enum Scenario {
 pub(crate) struct Echotest {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
+    #[command(flatten)]
+    pub(crate) media: MediaArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Videocall {
+    /// Calls at the same time; --joins says how many are made at the same time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) calls: u32,
     #[command(flatten)]
     pub(crate) media: MediaArgs,
 }
@@ -393,6 +404,7 @@ impl Options {
         match &self.scenario {
             Scenario::Videoroom(room) => Some(&room.media),
             Scenario::Echotest(echo) => Some(&echo.media),
+            Scenario::Videocall(calls) => Some(&calls.media),
             Scenario::Churn(churn) => Some(&churn.media),
             Scenario::Signalling(_) | Scenario::Idle(_) => None,
         }
@@ -403,6 +415,7 @@ impl Options {
         match &self.scenario {
             Scenario::Videoroom(_) => "videoroom",
             Scenario::Echotest(_) => "echotest",
+            Scenario::Videocall(_) => "videocall",
             Scenario::Signalling(_) => "signalling",
             Scenario::Churn(_) => "churn",
             Scenario::Idle(_) => "idle",

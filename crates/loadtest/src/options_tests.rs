@@ -20,7 +20,7 @@ fn the_command_line_is_sound() {
 
 #[test]
 fn scenarios_need_nothing_but_their_name() {
-    for name in ["videoroom", "echotest", "signalling", "churn", "idle"] {
+    for name in ["videoroom", "echotest", "videocall", "signalling", "churn", "idle"] {
         let options = parsed(name).unwrap();
         assert_eq!(options.name(), name);
         assert_eq!(options.common.url().unwrap(), "ws://127.0.0.1:8188");

@@ -280,7 +280,7 @@ async fn subscribe(
         let mut join = json!({"request": "join", "ptype": "subscriber", "room": room, "streams": streams});
         with_pin(&mut join, options);
         let offer = handle.message(join, None).await?;
-        let mut call = run.caller.answer(&handle, &offer, json!({"request": "start"})).await?;
+        let mut call = run.caller.answer(&handle, &offer, json!({"request": "start"}), false).await?;
         if !call.agreed.iter().any(|line| line.receive) {
             return Err(Failure::plain("the server offers no media"));
         }
