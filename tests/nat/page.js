@@ -84,6 +84,9 @@ window.nat = (() => {
       webrtcState: (up, reason) => note('webrtc', { up, reason }),
       iceState: (state) => note('ice', { state }),
       onmessage: (message, jsep) => {
+        const told = jsep && message.result?.event;
+        if (told === 'incomingcall') return void pickUp(jsep).catch((error) => note('pick-up', { error: error.message }));
+        if (told === 'accepted') return void answered(jsep);
         const waiting = replies;
         replies = [];
         waiting.forEach((take) => take({ message, jsep }));
@@ -119,6 +122,27 @@ window.nat = (() => {
     const jsep = await within(10000, 'createOffer', (success, error) => handle.createOffer({ tracks: tracks(receive), success, error }));
     const reply = await ask(message, jsep);
     await within(10000, 'setRemoteDescription', (success, error) => handle.handleRemoteJsep({ jsep: held(reply.jsep), success, error }));
+  }
+
+  // A call between two: whoever is registered answers whoever calls.
+
+  let answered = null;
+
+  const register = (name) => ask({ request: 'register', username: name });
+
+  async function dial(name) {
+    started();
+    const jsep = await within(10000, 'createOffer', (success, error) => handle.createOffer({ tracks: tracks(true), success, error }));
+    const answer = new Promise((resolve) => { answered = resolve; });
+    await ask({ request: 'call', username: name }, jsep);
+    const theirs = await within(10000, 'an answer', (resolve) => answer.then(resolve));
+    await within(10000, 'setRemoteDescription', (success, error) => handle.handleRemoteJsep({ jsep: held(theirs), success, error }));
+  }
+
+  async function pickUp(jsep) {
+    started();
+    const answer = await within(10000, 'createAnswer', (success, error) => handle.createAnswer({ jsep: held(jsep), tracks: tracks(true), success, error }));
+    await ask({ request: 'accept' }, answer);
   }
 
   const echo = () => {
@@ -205,5 +229,5 @@ window.nat = (() => {
     return within(5000, 'destroy', (success, error) => janus.destroy({ success, error }));
   }
 
-  return { events, open, echo, publish, subscribe, look, flows, up, leave };
+  return { events, open, register, dial, echo, publish, subscribe, look, flows, up, leave };
 })();

@@ -162,14 +162,27 @@ function suite() {
     lab?.remove();
   });
 
-  const PLUGINS = { echo: 'janus.plugin.echotest', publish: 'janus.plugin.videoroom', subscribe: 'janus.plugin.videoroom' };
+  const PLUGINS = {
+    echo: 'janus.plugin.echotest', publish: 'janus.plugin.videoroom', subscribe: 'janus.plugin.videoroom', register: 'janus.plugin.videocall',
+  };
 
   /** A client that begins a call; it is closed after the test. */
-  async function client(t, call, { pod = 'pod1', port = DOORS[pod], servers = [], relayOnly = true }) {
+  async function client(t, call, { pod = 'pod1', port = DOORS[pod], servers = [], relayOnly = true, about = ROOM }) {
     const one = await browser.client({ server: `http://${FRONT}:${port}/janus`, plugin: PLUGINS[call], iceServers: servers, relayOnly });
     t.after(() => one.close());
-    await one.call(call, ROOM);
+    await one.call(call, about);
     return one;
+  }
+
+  let users = 0;
+
+  /** Two clients of a pod, one of whom has called the other. */
+  async function talking(t, options) {
+    const names = [0, 1].map(() => `user ${(users += 1)}`);
+    const pair = [];
+    for (const about of names) pair.push(await client(t, 'register', { ...options, about }));
+    await pair[0].call('dial', names[1]);
+    return pair;
   }
 
   async function flows(one, pod, relayProtocol) {
@@ -200,6 +213,11 @@ function suite() {
           const publisher = await client(t, 'publish', { servers });
           assert.ok(await publisher.call('up', MEDIA_WITHIN_MS), await publisher.story());
           await flows(await client(t, 'subscribe', { servers }), 'pod1', relayProtocol);
+        });
+
+        it(`two call each other over ${name}`, { timeout: TEST_MS }, async (t) => {
+          const servers = [{ urls, ...credentials() }];
+          for (const one of await talking(t, { servers })) await flows(one, 'pod1', relayProtocol);
         });
       }
 
@@ -250,13 +268,14 @@ function suite() {
     assert.match(lab.server.log, new RegExp(`peer IP ${PODS.other} denied`), lab.server.log.slice(-2000));
   });
 
-  it('a replica drains: its call goes on, newcomers find the other one', { timeout: TEST_MS + DRAIN_S * 1000 }, async (t) => {
+  it('a replica drains: its calls go on, newcomers find the other one', { timeout: TEST_MS + DRAIN_S * 1000 }, async (t) => {
     const servers = [{ urls: TRANSPORTS.UDP.urls, ...ephemeral(3600) }];
     const create = (port) => JSON.parse(lab.attempt('cli', 'curl', '-s', '-m', '5', '-d', '{"janus":"create","transaction":"t"}', `http://${FRONT}:${port}/janus`));
     assert.deepEqual([lab.ready('pod1'), lab.ready('pod2')], [200, 200]);
     lab.serve('pod1');
     const caller = await client(t, 'echo', { servers });
-    await flows(caller, 'pod1');
+    const pair = await talking(t, { servers });
+    for (const one of [caller, ...pair]) await flows(one, 'pod1');
 
     gateways.pod1.signal('SIGTERM');
     await until('pod1 is not ready', 5_000, () => lab.ready('pod1') === 503);
@@ -267,10 +286,11 @@ function suite() {
     assert.deepEqual([refused.janus, refused.error?.code], ['error', 472], JSON.stringify(refused));
     const newcomer = await client(t, 'echo', { port: HTTP_PORT, servers });
     await flows(newcomer, 'pod2');
-    await flows(caller, 'pod1');
+    for (const one of await talking(t, { port: HTTP_PORT, servers })) await flows(one, 'pod2');
+    for (const one of [caller, ...pair]) await flows(one, 'pod1');
     assert.equal(gateways.pod1.exited, null);
 
-    await caller.close();
+    for (const one of [caller, ...pair]) await one.close();
     await until('pod1 ends when its call has', 10_000, () => gateways.pod1.exited !== null);
     assert.equal(gateways.pod1.exited, 0, gateways.pod1.log);
     await flows(newcomer, 'pod2');
