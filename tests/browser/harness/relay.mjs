@@ -11,19 +11,19 @@ import dgram from 'node:dgram';
 
 const LARGE_BUFFER = 4 * 1024 * 1024;
 
-/** Starts a relay to `target` (`{address, port}`), losing `share` of the media each way. */
-export async function startRelay({ target, share = 0, seed = 1, address = '127.0.0.1' }) {
-  const relay = new Relay(target, share, seed);
+/** Starts a relay to `target` (`{address, port}`), losing `share` of the media each way, and with `control` of RTCP, too. */
+export async function startRelay({ target, share = 0, seed = 1, address = '127.0.0.1', control = true }) {
+  const relay = new Relay(target, share, seed, control);
   await relay.listen(address);
   return relay;
 }
 
 class Relay {
-  constructor(target, share, seed) {
+  constructor(target, share, seed, control) {
     this.target = target;
     this.share = share;
-    this.up = new Direction(seed, { probes: true });
-    this.down = new Direction(seed ^ 0x5bd1e995);
+    this.up = new Direction(seed, { probes: true, control });
+    this.down = new Direction(seed ^ 0x5bd1e995, { control });
     this.bottleneck = new Bottleneck();
     this.legs = new Map();
     this.front = socket();
@@ -101,8 +101,9 @@ class Bottleneck {
 
 /** One way through the relay: decides what is lost and keeps account by SSRC. */
 class Direction {
-  constructor(seed, { probes = false } = {}) {
+  constructor(seed, { probes = false, control = true } = {}) {
     this.probes = probes;
+    this.losesControl = control;
     this.random = mulberry32(seed);
     this.streams = new Map();
     this.control = { passed: 0, lost: 0 };
@@ -113,7 +114,7 @@ class Direction {
     if (!isMedia(packet)) return false;
     // Padding (the P bit) is how a browser without RTX probes: nobody keeps it, so nobody could send it again.
     if (this.probes && !isControl(packet) && packet[0] & 0x20) return false;
-    const lost = !this.paused && this.random() < share;
+    const lost = !this.paused && (this.losesControl || !isControl(packet)) && this.random() < share;
     if (isControl(packet)) {
       this.control[lost ? 'lost' : 'passed'] += 1;
       return lost;
