@@ -126,8 +126,11 @@ describe('recordings', () => {
     await tab.message({ record: false });
     await until('the files are closed', 5_000, async () => (await metrics(gateway)).portunus_recordings === 0);
     const { frames } = read(path.join(disk, 'x-audio.mjr'));
-    const gap = Math.max(...frames.slice(1).map((frame, i) => frame.ms - frames[i].ms));
-    assert.ok(gap < 500, `${gap} ms are missing`);
+    // By their numbers: when they came tells of the browser, too, which a busy machine holds up.
+    const steps = frames.slice(1).map((frame, i) => (frame.sequence - frames[i].sequence + 0x10000) & 0xffff);
+    const holes = steps.filter((step) => step !== 1);
+    assert.deepEqual(holes, [], `packets are missing among ${frames.length}`);
+    assert.ok(frames.at(-1).ms - frames[0].ms > STALL_MS, `${frames.at(-1).ms - frames[0].ms} ms are in the file`);
   });
 
   async function call(gateway) {
@@ -201,7 +204,8 @@ function read(file) {
   let at = end;
   while (at + 10 <= bytes.length && at + 10 + bytes.readUInt16BE(at + 8) <= bytes.length) {
     assert.equal(bytes.subarray(at, at + 4).toString(), 'MEET', `${file} at ${at}`);
-    frames.push({ ms: bytes.readUInt32BE(at + 4) });
+    // Behind the frame's head an RTP packet.
+    frames.push({ ms: bytes.readUInt32BE(at + 4), sequence: bytes.readUInt16BE(at + 12) });
     at += 10 + bytes.readUInt16BE(at + 8);
   }
   return { header, frames, rest: bytes.length - at };
