@@ -61,9 +61,9 @@ pub(crate) async fn run(run: &Arc<Run>, options: &Idle) -> Result<Outcome, Failu
 
 /// Why sessions do not answer that should; all together have as long as one answer may take.
 async fn silent(run: &Run, sessions: &[Arc<Session>]) -> Vec<Failure> {
-    let mut asked: Vec<_> = sessions.iter().filter(|session| session.gone().is_none()).collect();
+    let asked: Vec<_> = sessions.iter().filter(|session| session.gone().is_none()).collect();
     let all = asked.len();
-    let answers = stream::iter(asked.drain(..)).map(|session| session.keep_alive());
+    let answers = stream::iter(asked).map(|session| session.keep_alive());
     let answers = answers.buffer_unordered(run.common.joins as usize);
     let answers: Vec<_> = answers.take_until(tokio::time::sleep(ANSWER)).collect().await;
     let without = all - answers.len();

@@ -33,6 +33,9 @@ const HANGUP: &str = "We did the hangup";
 /// What both hear when a connection is gone.
 const GONE: &str = "Remote WebRTC hangup";
 
+/// Characters of a user's name in that of a recording: two names, and their characters have up to four bytes.
+const NAME_IN_FILE: usize = 20;
+
 /// The plugin.
 #[derive(Debug)]
 pub struct VideoCall {
@@ -326,9 +329,10 @@ fn username(body: &Object) -> Result<&str> {
     Ok(require(body, "username", Kind::String)?.as_str().unwrap_or_default())
 }
 
-/// A name as a part of a file's name.
+/// A name as a part of a file's name, which has no room for all of a long one.
 fn plain(name: &str) -> String {
-    name.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect()
+    let plain = |c: char| if c == '/' || c.is_control() { '_' } else { c };
+    name.chars().take(NAME_IN_FILE).map(plain).collect()
 }
 
 /// The two of a call share a worker.

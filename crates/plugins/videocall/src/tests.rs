@@ -576,6 +576,29 @@ fn names_are_no_paths_of_recordings() {
 }
 
 #[test]
+fn long_names_keep_nobody_from_recording() {
+    let mut rig = Rig::strangers();
+    let long = |c: char| c.to_string().repeat(500);
+    for (h, c) in [(ONE, '\u{1f600}'), (TWO, 'b')] {
+        rig.ask(h, json!({"request": "register", "username": long(c)}));
+    }
+    rig.call(ONE, &long('b'), &plain());
+    rig.tell(TWO, json!({"request": "accept"}), JsepKind::Answer, &plain());
+    let seen = rig.ask(ONE, json!({"request": "set", "record": true}));
+    assert!(seen[0].starts_with("record 1 /srv/videocall-"), "{seen:?}");
+}
+
+#[test]
+fn a_call_of_messages_alone_is_a_call() {
+    let data = format!(
+        "v=0\r\no=- 4611 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 2\r\n\
+         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n{TRANSPORT}a=mid:2\r\na=sctp-port:5000\r\n"
+    );
+    let rig = Rig::talking(&data, &data);
+    assert_eq!((&rig.plugin.query(ONE)["incall"], &rig.plugin.query(TWO)["incall"]), (&json!(1), &json!(1)));
+}
+
+#[test]
 fn losses_are_told_to_the_one_who_can_do_something() {
     let mut rig = Rig::talking(&plain(), &plain());
     let lost = |kind, uplink| MediaEvent::SlowLink { mid: "1".into(), kind, uplink, lost: 9 };

@@ -34,7 +34,9 @@ pub(crate) struct Media {
     pub(crate) offered: Option<Offered>,
     /// The layers it sends.
     pub(crate) layers: Vec<SentLayers>,
-    /// What was agreed on with its peer; nothing before the call was accepted.
+    /// The call was accepted.
+    agreed: bool,
+    /// The audio and video that were agreed on with its peer.
     lines: Vec<Line>,
     pub(crate) tracks: Tracks,
     pub(crate) e2ee: bool,
@@ -84,6 +86,7 @@ impl Default for Media {
             reached: (None, None),
             offered: None,
             layers: Vec::new(),
+            agreed: false,
             lines: Vec::new(),
             tracks: Tracks::default(),
             e2ee: false,
@@ -150,15 +153,11 @@ impl Media {
         for gone in self.lines.iter().filter(|old| !side.lines.iter().any(|new| new.mid == old.mid)) {
             cx.unroute(RouteEnd::new(peer, &gone.mid));
         }
+        self.agreed = true;
         self.lines = side.lines;
         self.tracks.set(cx, h, side.subjects);
         self.route(cx, h, peer, |_| true);
         cx.cap(h, self.bitrate);
-    }
-
-    /// The call was accepted.
-    pub(crate) fn is_agreed(&self) -> bool {
-        !self.lines.is_empty()
     }
 
     /// What a user sends goes to its peer, unless it is switched off.
@@ -202,7 +201,7 @@ impl Media {
         self.target.spatial = wishes.spatial.unwrap_or(self.target.spatial);
         self.target.temporal = wishes.temporal.unwrap_or(self.target.temporal);
         self.target.fallback = wishes.fallback.unwrap_or(self.target.fallback);
-        let Some((other, theirs)) = peer.filter(|_| self.is_agreed()) else { return };
+        let Some((other, theirs)) = peer.filter(|_| self.agreed) else { return };
         if wishes.audio.is_some() {
             self.route(cx, h, other, |l| !l.video);
         }
@@ -325,7 +324,7 @@ impl User {
             }
             self.media.query(Some(&peer.media), &mut o);
         }
-        o.insert("incall".into(), u8::from(self.media.is_agreed()).into());
+        o.insert("incall".into(), u8::from(self.media.agreed).into());
         o.insert("hangingup".into(), 0.into());
         o.insert("destroyed".into(), 0.into());
         o.into()
