@@ -38,8 +38,10 @@ export default {
     const forget = () => users.forEach((party) => { party.heard.length = 0; });
 
     await one.ask({ request: 'list' });
-    await one.ask({ request: 'set', audio: false, bitrate: 64_000 });
     await one.ask({ request: 'call', username: 'nobody' });
+    // Janus closes a connection that there is not, and what was set is forgotten with it, sooner or later.
+    await sleep(500);
+    await one.ask({ request: 'set', audio: false, bitrate: 64_000 });
     await one.ask({ request: 'register', username: 'uno' });
     await call(one, 'two');
     await call(three, 'two');
