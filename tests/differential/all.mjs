@@ -108,7 +108,7 @@ describe('against Janus', installed(), () => {
 });
 
 /** On a busy machine the thread of Janus' Unix sockets is sometimes not there from its start on: then it is started again. */
-async function startJanus(settings, more = 2) {
+async function startJanus(settings, more = 7) {
   const janus = await startGateway(settings, { oracle: true });
   if (more === 0 || (await unix.answers(janus, settings))) return janus;
   await janus.stop();
