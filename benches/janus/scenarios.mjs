@@ -25,13 +25,13 @@ export const SCENARIOS = [
   { name: 'meeting of 10', args: ['videoroom', '--publishers', '10', '--meeting'], figures: media, must: 3, aim: 6 },
   { name: 'echo of 20', args: ['echotest', '--clients', '20'], figures: media, must: 3, aim: 8 },
   { name: 'echo of 100', args: ['echotest', '--clients', '100'], figures: media, must: 3, aim: 8 },
-  { name: '100 calls of two', args: ['videocall', '--calls', '100', '--bitrate', '250k'], figures: media, must: 3 },
+  ...[50, 200].map((calls) => ({ name: `${calls} calls of two`, args: ['videocall', '--calls', `${calls}`, '--bitrate', '250k'], figures: media })),
   { name: '1 to 1', args: video(1), figures: media, must: 3, aim: 10 },
   {
     name: '5 % loss each way, 1 to 20', args: video(20, '--loss', '5'), figures: [packet, p99, lost, memory],
   },
-  ...[['WebSocket', false], ['HTTP', true]].map(([over, http]) => ({
-    name: `5 requests a session over ${over}`, args: ['signalling', '--sessions', '1000'], media: false, http, must: 3,
+  ...[['WebSocket', false, []], ['HTTP', true, []], ['HTTP, connections shared', true, ['--shared-connections']]].map(([over, http, more]) => ({
+    name: `5 requests a session over ${over}`, args: ['signalling', '--sessions', '1000', ...more], media: false, http, must: 3,
     figures: [
       ['CPU per session', 'µs', (r) => r.signalling?.server_cpu_us_per_session],
       ['requests a second', '', (r) => r.signalling?.requests_per_second],

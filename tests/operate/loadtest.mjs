@@ -250,6 +250,20 @@ describe('the load generator', { concurrency: 3 }, () => {
     await assertNothingLeft(gateway);
   });
 
+  it('sessions over HTTP have connections of their own, or share them', async (t) => {
+    const gateway = await started(t);
+    const accepted = async () => Object.entries(await metrics(gateway))
+      .reduce((sum, [name, value]) => sum + (name.startsWith('portunus_connections_accepted_total') ? value : 0), 0);
+    const connections = [];
+    for (const more of [[], ['--shared-connections']]) {
+      const before = await accepted();
+      assertEnded(await run(t, 'signalling', '--server', gateway.http, '--sessions', '40', '--joins', '4', ...more), 0);
+      connections.push(await accepted() - before);
+    }
+    assert.ok(connections[0] >= 80 && connections[1] <= 30, `${connections} connections`);
+    await assertNothingLeft(gateway);
+  });
+
   it('idle sessions are kept, and their memory is told', async (t) => {
     const gateway = await started(t);
     const tool = await loadtest(t, 'idle', '--server', gateway.ws, '--sessions', '200', '--pid', String(gateway.pid), ...SHORT_IDLE);

@@ -119,6 +119,10 @@ pub(crate) struct Signalling {
     /// Messages of each, beside create, attach, detach and destroy.
     #[arg(long, default_value_t = 1)]
     pub(crate) requests: u32,
+    /// Sessions use each other's connections, as those of a back end or behind a proxy do. Otherwise each has its own, as in a
+    /// browser. HTTP only.
+    #[arg(long)]
+    pub(crate) shared_connections: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -355,6 +359,14 @@ impl Options {
             if room.meeting && room.publishers < 2 {
                 return Err("--meeting needs two --publishers at least".to_owned());
             }
+        }
+        if let Scenario::Signalling(signalling) = &self.scenario
+            && signalling.shared_connections
+            && !self.common.url()?.starts_with("http")
+        {
+            return Err(
+                "--shared-connections is about HTTP: over WebSocket each session has a connection".to_owned()
+            );
         }
         let Some(media) = self.media() else { return Ok(()) };
         if media.simulcast && media.no_video {

@@ -42,6 +42,7 @@ fn wrong_values_are_refused_with_a_reason() {
     refused("idle --max-loss 1 --threads 2", "--max-loss, --threads without effect with idle");
     refused("idle --max-p99-ms 1 --address ::1", "--max-p99-ms, --address without effect with idle");
     refused("signalling --duration 5s --warm-up 1s", "--duration, --warm-up without effect with signalling");
+    refused("signalling --shared-connections", "--shared-connections is about HTTP");
     refused("videoroom --ramp 1:2:3 --duration 5s", "--duration without effect with videoroom --ramp");
     refused("videoroom --hold 5s", "required");
     refused("videoroom --knee-loss 1", "required");

@@ -85,6 +85,7 @@ impl Run {
             api_secret: common.api_secret.clone(),
             token: common.token.clone(),
             insecure: common.insecure,
+            pool: None,
         };
         let patience = common.setup_timeout;
         Ok(Arc::new(Self {

@@ -1,6 +1,6 @@
 //! The API alone: sessions, handles, messages, no media.
 
-use crate::api::{Failure, Session};
+use crate::api::{Failure, Server, Session};
 use crate::clock::now_ns;
 use crate::histogram::Histogram;
 use crate::options::Signalling;
@@ -33,12 +33,13 @@ impl Requests {
 
 pub(crate) async fn run(run: &Arc<Run>, options: &Signalling) -> Result<Outcome, Failure> {
     let requests = Requests::default();
+    let server = if options.shared_connections { run.server.pooled()? } else { run.server.clone() };
     let (before, began) = (run.server_usage(), now_ns());
     stream::iter(0..options.sessions)
         .take_until(run.stop())
         .for_each_concurrent(run.common.joins as usize, |_| async {
             run.setup.attempted();
-            match session(run, options, &requests).await {
+            match session(&server, options, &requests).await {
                 Ok(()) => run.setup.created(),
                 Err(why) => run.setup.failed(&why),
             }
@@ -81,8 +82,8 @@ pub(crate) async fn run(run: &Arc<Run>, options: &Signalling) -> Result<Outcome,
 }
 
 /// A session's life: made, a handle attached, messages, and all of it taken down.
-async fn session(run: &Arc<Run>, options: &Signalling, requests: &Requests) -> Result<(), Failure> {
-    let session = Session::connect(&run.server).await?;
+async fn session(server: &Server, options: &Signalling, requests: &Requests) -> Result<(), Failure> {
+    let session = Session::connect(server).await?;
     requests.timed("create", session.open()).await?;
     let handle = requests.timed("attach", session.attach("janus.plugin.videoroom")).await?;
     for _ in 0..options.requests {

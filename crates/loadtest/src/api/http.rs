@@ -23,9 +23,9 @@ pub(super) struct Http {
     leaving: Arc<AtomicBool>,
 }
 
-/// Each session has connections of its own and uses them again, as each browser does: with fewer the server would be cheaper
-/// than it is.
-fn client(insecure: bool) -> Result<Client> {
+/// Connections that are used again. Each session has its own, as each browser does, unless asked otherwise: with fewer the server would
+/// be cheaper than it is.
+pub(super) fn client(insecure: bool) -> Result<Client> {
     let config = trust::config(insecure).map_err(|e| Failure::plain(e.to_string()))?;
     let builder = Client::builder().tls_backend_preconfigured(config).connect_timeout(REQUEST).no_proxy();
     builder.build().map_err(|e| Failure::plain(e.to_string()))
@@ -35,7 +35,7 @@ impl Http {
     pub(super) fn new(server: &Server, shared: Arc<Shared>) -> Result<Self> {
         Ok(Self {
             server: server.clone(),
-            client: client(server.insecure)?,
+            client: server.pool.clone().map_or_else(|| client(server.insecure), Ok)?,
             shared,
             poll: Mutex::default(),
             leaving: Arc::default(),

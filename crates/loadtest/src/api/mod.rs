@@ -27,6 +27,15 @@ pub(crate) struct Server {
     pub(crate) token: Option<String>,
     /// Take any certificate.
     pub(crate) insecure: bool,
+    /// Connections that sessions share; otherwise each has its own.
+    pub(crate) pool: Option<reqwest::Client>,
+}
+
+impl Server {
+    /// The same, with connections over HTTP that its sessions share.
+    pub(crate) fn pooled(&self) -> Result<Self> {
+        Ok(Self { pool: Some(http::client(self.insecure)?), ..self.clone() })
+    }
 }
 
 /// Why something was not done: a short class that failures are counted by, and the whole of it.
