@@ -10,9 +10,16 @@ import { frames, rates, roundTrip, sample, size } from './connection-stats.js';
 
 const STATS_EVERY_MS = 1000;
 const PEOPLE_EVERY_MS = 3000;
+const AGAIN_AFTER_MS = [500, 1000, 2000, 5000, 10_000];
+const PATIENCE_MS = 15_000;
+/** As long a gateway may take to find out that a former session is dead, its name is taken. */
+const NAME_FREE_MS = 90_000;
+/** What is still told of a call that has ended comes within this time. */
+const ENDING_MS = 1000;
 
 const chart = new Chart($('chart'));
-const phone = { janus: null, handle: null, name: '', people: null };
+/** `attempt` numbers sessions, so that what a former one says is not heard; `tries` are those since a session was lost, at `lostAt`. */
+const phone = { janus: null, handle: null, name: '', people: null, again: null, attempt: 0, tries: 0, lostAt: 0, endedAt: 0 };
 /** The call that is on: nothing, or with whom, and the offer that waits while it rings here. */
 let call = null;
 
@@ -26,25 +33,66 @@ async function goOnline() {
   if (!phone.name) return undefined;
   setState('busy', 'Connecting');
   $('register').disabled = true;
-  try {
-    phone.janus = await connect($('server').value.trim(), (reason) => fail({ title: 'The gateway is gone', text: reason }));
-    await attach();
-    tell({ request: 'register', username: phone.name });
-  } catch (problem) {
-    fail(problem);
-  }
-  return undefined;
+  return enter();
 }
 
-function attach() {
+async function enter() {
+  const attempt = (phone.attempt += 1);
+  const isOver = () => phone.attempt !== attempt;
+  try {
+    const connecting = connect($('server').value.trim(), (reason) => { if (!isOver()) lost(reason); });
+    // One that comes too late is not left behind.
+    connecting.then((janus) => { if (isOver()) janus.destroy({ cleanupHandles: true }); }, () => {});
+    const janus = await inTime(connecting);
+    if (isOver()) return;
+    phone.janus = janus;
+    const handle = await inTime(attach(janus, isOver));
+    if (isOver()) return;
+    phone.handle = handle;
+    tell({ request: 'register', username: phone.name });
+  } catch (problem) {
+    if (!isOver()) refused(problem);
+  }
+}
+
+function inTime(promise) {
+  const problem = { title: 'The gateway does not answer', text: `Not within ${PATIENCE_MS / 1000} seconds.` };
+  return Promise.race([promise, new Promise((_, reject) => { setTimeout(() => reject(problem), PATIENCE_MS); })]);
+}
+
+/** The session has ended by itself: the gateway has (one that drains says so to whoever is in no call), or the network was away. */
+function lost(reason) {
+  log(`the session is over: ${reason}`);
+  if (!phone.people && phone.tries === 0) return fail({ title: 'The gateway is gone', text: reason });
+  if (call?.up) showAlert('The call is over', reason);
+  return comeBack();
+}
+
+function refused(problem) {
+  if (phone.tries === 0) return fail(problem);
+  log(`${problem.title}: ${problem.text}`);
+  return comeBack();
+}
+
+function comeBack() {
+  forgetSession();
+  setState('busy', 'Going online again');
+  if (phone.tries === 0) phone.lostAt = Date.now();
+  const after = AGAIN_AFTER_MS[Math.min(phone.tries, AGAIN_AFTER_MS.length - 1)];
+  // A gateway that goes has many phones, which are not to come all at once.
+  phone.again = setTimeout(enter, after * (0.5 + Math.random()));
+  phone.tries += 1;
+}
+
+function attach(janus, isOver) {
   return new Promise((resolve, reject) => {
-    phone.janus.attach({
+    janus.attach({
       plugin: 'janus.plugin.videocall',
       opaqueId: `videocall-${Janus.randomString(12)}`,
-      success: (handle) => { phone.handle = handle; log('attached to the video call plugin'); resolve(); },
+      success: (handle) => { log('attached to the video call plugin'); resolve(handle); },
       error: (reason) => reject({ title: 'No video calls here', text: `The gateway refused it: ${words(reason)}` }),
       consentDialog: (asking) => { if (asking) setState('busy', 'Waiting for your permission'); else showCallState(); },
-      onmessage: onMessage,
+      onmessage: (message, jsep) => { if (!isOver()) onMessage(message, jsep); },
       onlocaltrack: onOwnTrack,
       onremotetrack: onTheirTrack,
       webrtcState: onWebrtc,
@@ -54,17 +102,25 @@ function attach() {
       ondataopen: () => { setChat(true); log('data channel open'); },
       ondata: (text) => addLine(text, 'theirs'),
       oncleanup: clearStage,
-      ondetached: () => log('handle detached'),
+      ondetached: () => { if (!isOver()) lost('the gateway detached this handle'); },
     });
   });
 }
 
-function goOffline() {
-  const { janus } = phone;
+function forgetSession() {
+  const { janus, people, again } = phone;
+  Object.assign(phone, { janus: null, people: null, again: null, attempt: phone.attempt + 1 });
   endCall();
-  clearInterval(phone.people);
+  phone.handle = null;
+  clearInterval(people);
+  clearTimeout(again);
   if (janus) janus.destroy({ cleanupHandles: true });
-  Object.assign(phone, { janus: null, handle: null, people: null });
+  showPeople([]);
+}
+
+function goOffline() {
+  phone.tries = 0;
+  forgetSession();
   $('register-form').hidden = false;
   $('phone').hidden = true;
   $('register').disabled = false;
@@ -77,8 +133,19 @@ function fail(problem) {
   showAlert(problem.title ?? 'Something went wrong', problem.text ?? words(problem));
 }
 
+const GONE = /^(458|459)\b/;
+
 function tell(message, jsep) {
-  phone.handle?.send({ message, jsep, error: (reason) => showAlert('The gateway refused that', words(reason)) });
+  const { handle } = phone;
+  handle?.send({
+    message,
+    jsep,
+    error: (reason) => {
+      if (phone.handle !== handle) return undefined;
+      if (!phone.people) return refused({ title: 'Not online', text: words(reason) });
+      return GONE.test(words(reason)) ? lost(words(reason)) : showAlert('The gateway refused that', words(reason));
+    },
+  });
 }
 
 // --- what the plugin says ---
@@ -88,11 +155,13 @@ const TOLD = {
     $('phone-title').textContent = `You are ${phone.name}`;
     $('register-form').hidden = true;
     $('phone').hidden = false;
+    phone.tries = 0;
     setState('up', 'Online');
     askWhoIsThere();
     phone.people = setInterval(askWhoIsThere, PEOPLE_EVERY_MS);
     const whom = new URLSearchParams(location.search).get('call');
-    if (whom) ring(whom);
+    if (whom && !phone.called) ring(whom);
+    phone.called = true;
   },
   calling: () => showCallState(),
   incomingcall: ({ username }, jsep) => {
@@ -109,8 +178,10 @@ const TOLD = {
   },
   update: (_, jsep) => (jsep?.type === 'offer' ? answer(jsep, [], 'set') : take(jsep)),
   hangup: ({ username, reason }) => {
-    if (!call) return;
+    if (!call || call.waits) return;
     const whom = call.with;
+    // Of the call before.
+    if (username && username !== whom && username !== phone.name) return;
     if (username !== phone.name) log(`${username ?? whom} hung up: ${reason}`);
     const busy = reason === 'User busy';
     endCall();
@@ -123,7 +194,9 @@ const TOLD = {
 function onMessage(message, jsep) {
   if (message.error) {
     log(`error ${message.error_code}: ${message.error}`);
-    if (message.error_code === 476 || !phone.people) return fail({ title: 'Not online', text: message.error });
+    const problem = { title: 'Not online', text: message.error };
+    if (message.error_code === 476 && Date.now() > phone.lostAt + NAME_FREE_MS) return fail(problem);
+    if (!phone.people) return refused(problem);
     endCall();
     return showAlert('No call', message.error);
   }
@@ -160,9 +233,15 @@ const TRACKS = { sound: { type: 'audio', capture: true, recv: true }, picture: {
 function ring(name) {
   if (call || !phone.handle) return;
   hideAlert();
-  call = { with: name, offer: null, up: false };
+  call = { with: name, offer: null, up: false, waits: true };
   showStage();
   const mine = call;
+  setTimeout(() => { if (call === mine) dial(mine); }, Math.max(0, phone.endedAt + ENDING_MS - Date.now()));
+}
+
+function dial(mine) {
+  const { with: name } = mine;
+  mine.waits = false;
   phone.handle.createOffer({
     tracks: [TRACKS.sound, TRACKS.picture, TRACKS.messages],
     success: (jsep) => { if (call === mine) tell({ request: 'call', username: name }, jsep); },
@@ -172,6 +251,7 @@ function ring(name) {
 
 function accept(withPicture) {
   const { offer } = call;
+  call.taken = true;
   $('ringing').hidden = true;
   showStage();
   const picture = withPicture ? TRACKS.picture : { type: 'video', recv: true };
@@ -202,6 +282,7 @@ function hangUp(reason) {
 
 function endCall() {
   clearInterval(call?.timer);
+  if (call && !call.waits) phone.endedAt = Date.now();
   call = null;
   phone.handle?.hangup();
   $('ringing').hidden = true;
@@ -215,7 +296,8 @@ function endCall() {
 
 function onWebrtc(up, reason) {
   log(up ? 'call is up' : `call is down: ${reason ?? 'no reason given'}`);
-  if (!call) return;
+  // What is down may be the call before.
+  if (!call || call.waits || (!up && call.offer && !call.taken)) return;
   if (!up) {
     endCall();
     return;

@@ -31,11 +31,17 @@ describe('sample pages and ICE servers', { skip: ORACLE && 'Janus hands out none
   async function open(t, settings, name = 'echotest.html', address = (gateway) => gateway.http) {
     const gateway = await startGateway({ janus: settings });
     running.push(gateway);
+    return visit(t, gateway, name, address);
+  }
+
+  async function visit(t, gateway, name, address = ({ http: api }) => api) {
     const tab = await newTab();
     t.after(() => tab.close());
     await tab.page.addInitScript(watch);
-    const base = gateway.origin.replace('127.0.0.1', 'localhost');
-    await tab.goto(`${base}/demos/${name}?server=${encodeURIComponent(address(gateway).replace('127.0.0.1', 'localhost'))}`);
+    const local = (text) => text.replace('127.0.0.1', 'localhost');
+    const url = new URL(`/demos/${name}`, local(gateway.origin));
+    url.searchParams.set('server', local(address(gateway)));
+    await tab.goto(url.href);
     return tab;
   }
 
@@ -43,6 +49,12 @@ describe('sample pages and ICE servers', { skip: ORACLE && 'Janus hands out none
     new RegExp(source).test(document.getElementById(element).textContent), [id, pattern.source]);
   const made = (tab) => tab.run(() => window.made.map(({ configuration }) => configuration));
   const complaints = (tab) => tab.driver.console.filter((line) => /^(error|uncaught)/.test(line));
+
+  /** Of what kinds the page's own candidates are. */
+  const candidates = (tab) => tab.run(async () => {
+    const stats = [...(await window.made.at(-1).connection.getStats()).values()];
+    return [...new Set(stats.filter(({ type }) => type === 'local-candidate').map(({ candidateType }) => candidateType))];
+  });
 
   async function call(tab) {
     await tab.page.click('#start');
@@ -104,11 +116,23 @@ describe('sample pages and ICE servers', { skip: ORACLE && 'Janus hands out none
     const section = { urls: [`turn:127.0.0.1:${port}?transport=udp`], secret: SECRET, policy: 'relay' };
     const tab = await open(t, { ice_servers: section });
     await call(tab);
-    const types = await tab.run(async () => {
-      const stats = [...(await window.made[0].connection.getStats()).values()];
-      return [...new Set(stats.filter(({ type }) => type === 'local-candidate').map(({ candidateType }) => candidateType))];
-    });
-    assert.deepEqual(types, ['relay']);
+    assert.deepEqual(await candidates(tab), ['relay']);
     await tab.until('the echoed picture', 20_000, () => document.getElementById('echo').videoWidth > 0);
+  });
+
+  it('call each other by a relay alone when they are told to', { timeout: 2 * TEST_MS, skip: withoutCoturn }, async (t) => {
+    const port = await startCoturn(t, SECRET);
+    const section = { urls: [`turn:127.0.0.1:${port}?transport=udp`], secret: SECRET, policy: 'relay' };
+    const ada = await open(t, { ice_servers: section }, 'videocall.html?name=Ada');
+    const grace = await visit(t, running.at(-1), 'videocall.html?name=Grace');
+    await grace.page.click('#people li[data-name="Ada"] button', { timeout: 15_000 });
+    await says(ada, 'ringing-title', /Grace/);
+    await ada.page.click('#accept');
+    for (const tab of [ada, grace]) {
+      await says(tab, 'state', /In a call with/);
+      await tab.until("the other's picture", 20_000, () => document.getElementById('theirs').videoWidth > 0);
+      assert.deepEqual(await candidates(tab), ['relay']);
+      assert.deepEqual(complaints(tab), []);
+    }
   });
 });

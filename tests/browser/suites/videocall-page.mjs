@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
+import { ADMIN_SECRET } from '../harness/backend.mjs';
 import { newTab } from '../harness/chromium.mjs';
 import { ORACLE, ROOT, startGateway } from '../harness/gateway.mjs';
 import { servePages } from '../harness/pages.mjs';
@@ -30,11 +31,11 @@ describe('the softphone', () => {
     await pages?.stop();
   });
 
-  async function phone(t, name, { prepare, ...options } = {}) {
+  async function phone(t, name, { prepare, at = base, ...options } = {}) {
     const tab = await newTab(options);
     t.after(() => tab.close());
     if (prepare) await tab.page.addInitScript(prepare);
-    await tab.goto(`${base}/demos/videocall.html${ORACLE ? `?server=${encodeURIComponent(gateway.http)}` : ''}`);
+    await tab.goto(`${at}/demos/videocall.html${ORACLE ? `?server=${encodeURIComponent(gateway.http)}` : ''}`);
     await tab.page.fill('#name', name);
     await tab.page.click('#register');
     return tab;
@@ -92,6 +93,45 @@ describe('the softphone', () => {
     await ada.page.click('#leave');
     await hidden(grace, 'talk');
     await grace.until('nobody is there', 10_000, () => !document.getElementById('nobody').hidden);
+  });
+
+  it('calls the next one in the moment in which it hangs up', { timeout: 2 * TEST_MS }, async (t) => {
+    const [ida, katherine, niklaus] = [await phone(t, 'Ida'), await phone(t, 'Katherine'), await phone(t, 'Niklaus')];
+    for (const tab of [ida, niklaus]) await says(tab, 'state', /Online/);
+    await katherine.page.click('#people li[data-name="Ida"] button', { timeout: 10_000 });
+    await says(ida, 'ringing-title', /Katherine/);
+    await ida.page.click('#accept');
+    await Promise.all([sees(ida, 'theirs'), sees(katherine, 'theirs')]);
+    await katherine.run(() => {
+      document.getElementById('hang-up').click();
+      document.getElementById('whom').value = 'Niklaus';
+      document.getElementById('call').click();
+    });
+    await says(niklaus, 'ringing-title', /Katherine/);
+    await niklaus.page.click('#accept');
+    for (const tab of [katherine, niklaus]) {
+      await says(tab, 'state', /In a call with/);
+      await sees(tab, 'theirs');
+    }
+    await says(ida, 'state', /^Online$/);
+  });
+
+  it('goes online again when an administrator ends its session or takes its handle', { timeout: TEST_MS, skip: ORACLE && 'other secrets' }, async (t) => {
+    const own = await startGateway({ janus: { general: { admin_secret: ADMIN_SECRET } } });
+    t.after(() => own.stop());
+    const alan = await phone(t, 'Alan', { at: own.origin.replace('127.0.0.1', 'localhost') });
+    await says(alan, 'state', /^Online$/);
+    const ask = async (path, janus) => (await (await fetch(`${own.admin.http}${path}`, {
+      method: 'POST', body: JSON.stringify({ janus, transaction: 'x', admin_secret: ADMIN_SECRET }),
+    })).json());
+    for (const verb of ['detach_handle', 'destroy_session']) {
+      const { sessions: [session] } = await ask('', 'list_sessions');
+      const { handles: [handle] } = await ask(`/${session}`, 'list_handles');
+      assert.equal((await ask(verb === 'detach_handle' ? `/${session}/${handle}` : `/${session}`, verb)).janus, 'success');
+      await alan.until('another session', 20_000, (old) => document.getElementById('state').textContent === 'Online'
+        && document.getElementById('events').textContent.split('the session is over').length > old, verb === 'detach_handle' ? 1 : 2);
+    }
+    assert.equal(await alan.page.isVisible('#alert'), false);
   });
 
   it('says what is wrong: a name that is taken, nobody of that name, no camera', { timeout: 2 * TEST_MS }, async (t) => {
