@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 
-import { gatewayBinary } from '../harness/gateway.mjs';
+import { CONVERT, convert, frames, header, make, played } from '../harness/recorded.mjs';
 import { withRooms } from '../harness/rooms.mjs';
 import { CAMERA, DATA, MICROPHONE, TEST_MS, sleep, withGateway } from '../harness/suite.mjs';
 
@@ -18,8 +18,6 @@ const IN_SYNC_S = 0.04;
 /** What is not in a file yet that is being written. */
 const LATE_S = 3;
 const SIZE = { width: 320, height: 240 };
-const TOOLS = ['janus-pp-rec', 'ffprobe'].filter((tool) => !installed(tool));
-const CONVERT = TOOLS.length > 0 ? { skip: `not installed: ${TOOLS.join(', ')} (janus-tools, ffmpeg)` } : {};
 
 describe('recording of an echo call', () => {
   const suite = withGateway();
@@ -157,52 +155,8 @@ async function record(tab, filename) {
   await tab.until('the recording is accepted', 5_000, (count) => window.call.events.filter((e) => e.kind === 'message').length > count, before);
 }
 
-function convert(folder, name, ending) {
-  const to = path.join(folder, `${name}.${ending}`);
-  execFileSync('janus-pp-rec', [path.join(folder, name), to], { stdio: 'pipe' });
-  return played(to);
-}
-
-/** Our own tool makes a file of recordings. */
-function make(folder, names, ending) {
-  const tool = path.join(path.dirname(gatewayBinary()), 'portunus-pp-rec');
-  const to = path.join(folder, `${names[0]}.${ending}`);
-  execFileSync(tool, [...names.map((name) => path.join(folder, name)), to], { stdio: 'pipe' });
-  return to;
-}
-
-/** What ffprobe says of the first stream of a kind. */
-function played(file, kind = '') {
-  const of = kind ? ['-select_streams', kind] : [];
-  const asked = ['-v', 'error', '-count_packets', ...of, '-show_entries', 'stream=codec_name,width,height,nb_read_packets:format=duration:packet=pts_time', '-of', 'json', file];
-  const { streams: [stream], format, packets } = JSON.parse(execFileSync('ffprobe', asked, { maxBuffer: 1 << 26 }).toString());
-  const times = packets.map((packet) => Number(packet.pts_time));
-  assert.ok(times.every((time, i) => i === 0 || time >= times[i - 1]), `${file}: times go backwards`);
-  return { ...stream, duration: Number(format.duration) || times.at(-1) - times[0], until: times.at(-1), frames: Number(stream.nb_read_packets) };
-}
-
 function near(got, wanted, what) {
   assert.ok(Math.abs(got - wanted) < CLOSE_S, `${got} ${what}, ${wanted.toFixed(2)} were spoken`);
-}
-
-function header(file) {
-  const bytes = readFileSync(file);
-  assert.equal(bytes.subarray(0, 8).toString(), 'MJR00002');
-  return JSON.parse(bytes.subarray(10, 10 + bytes.readUInt16BE(8)).toString());
-}
-
-function frames(file) {
-  const bytes = readFileSync(file);
-  const found = [];
-  if (bytes.length < 10) return found;
-  for (let at = 10 + bytes.readUInt16BE(8); at + 10 <= bytes.length; ) {
-    assert.equal(bytes.subarray(at, at + 4).toString(), 'MEET');
-    const length = bytes.readUInt16BE(at + 8);
-    if (at + 10 + length > bytes.length) break;
-    found.push({ ms: bytes.readUInt32BE(at + 4), bytes: bytes.subarray(at + 10, at + 10 + length) });
-    at += 10 + length;
-  }
-  return found;
 }
 
 async function until(what, done, ms = 5_000) {
@@ -210,8 +164,4 @@ async function until(what, done, ms = 5_000) {
     if (await done()) return;
     assert.ok(Date.now() < end, `not in time: ${what}`);
   }
-}
-
-function installed(tool) {
-  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(path.join(folder, tool)));
 }

@@ -1,10 +1,13 @@
 // Calls between two users: two tabs with the published janus.js, judged by getStats and by what the plugin says.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 
-import { CAMERA, DATA, HD_CAMERA, MICROPHONE, TEST_MS, withGateway } from '../harness/suite.mjs';
+import { CONVERT, convert, frames, make, played } from '../harness/recorded.mjs';
+import { CAMERA, DATA, HD_CAMERA, MICROPHONE, TEST_MS, sleep, withGateway } from '../harness/suite.mjs';
 
+const RECORDED_MS = 4_000;
 const PLUGIN = 'janus.plugin.videocall';
 const TRACKS = [MICROPHONE, CAMERA, DATA];
 let names = 0;
@@ -134,6 +137,33 @@ describe('video calls', () => {
     // The other direction is one stream.
     await a.flows();
     assert.equal((await a.picture()).width > 0, true);
+  });
+
+  it('each records what he sends, for files that play', { timeout: 2 * TEST_MS, ...CONVERT }, async () => {
+    const [a, b] = await talking();
+    await Promise.all([a, b].map((tab) => tab.flows()));
+    await Promise.all([a, b].map((tab, i) => tab.message({ request: 'set', record: true, filename: `call-${i}` })));
+    await a.run(() => window.call.data('for the record'));
+    await sleep(RECORDED_MS);
+    await a.message({ request: 'set', record: false });
+    // The other's ends with the call.
+    await b.message({ request: 'hangup' });
+    await Promise.all([a, b].map((tab) => tab.seen('cleanup')));
+    const { folder } = suite.gateway;
+    const closed = () => suite.gateway.log.match(/recording ended.*call-\d-(audio|video)/g)?.length === 4;
+    for (const end = Date.now() + 5_000; !closed(); await sleep(50)) assert.ok(Date.now() < end, 'the files are not closed');
+    for (const i of [0, 1]) {
+      const files = [['audio', 'opus', 'opus'], ['video', 'webm', 'vp8']];
+      for (const [kind, ending, codec] of files) {
+        const film = convert(folder, `call-${i}-${kind}.mjr`, ending);
+        assert.equal(film.codec_name, codec);
+        assert.ok(film.duration > RECORDED_MS / 1000 - 0.5 && film.duration < RECORDED_MS / 1000 + 3, `${film.duration} s of ${kind}`);
+      }
+      const both = played(make(folder, [`call-${i}-audio.mjr`, `call-${i}-video.mjr`], 'both.webm'), 'v');
+      assert.ok(both.frames > RECORDED_MS / 1000 * 5, `${both.frames} frames`);
+    }
+    const [message] = frames(path.join(folder, 'call-0-data.mjr'));
+    assert.equal(message.bytes.subarray(8).toString(), 'for the record');
   });
 
   it('a picture is added while they talk, by either side', { timeout: 2 * TEST_MS }, async () => {
