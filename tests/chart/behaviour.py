@@ -5,8 +5,20 @@ import unittest
 
 import yaml
 
-from cases import ADMIN, CASES, COLLECTOR, COMMUNITY, LISTENERS, MINTED, PUBLIC, STATIC, STUNNER, every_case, those
+from cases import ADMIN, CASES, COLLECTOR, COMMUNITY, INGRESS, LISTENERS, MINTED, PUBLIC, STATIC, STUNNER, every_case, those
 from support import MARK, ROOT, check_config, gateway, merged, render
+
+
+class Ingress(unittest.TestCase):
+    def test_connections_with_one_value_come_to_one_pod_when_asked_for(self):
+        def annotations(values):
+            return render(values).one("Ingress")["metadata"].get("annotations")
+
+        key = "nginx.ingress.kubernetes.io/upstream-hash-by"
+        self.assertEqual(annotations(CASES["ingress, several pods"]), {key: "$arg_group", "a": "b"})
+        self.assertEqual(annotations(merged(INGRESS, {"ingress": {"sameValueSamePod": "team"}})), {key: "$arg_team"})
+        self.assertEqual(annotations(merged(INGRESS, {"ingress": {"annotations": {"a": "b"}}})), {"a": "b"})
+        self.assertIsNone(annotations(INGRESS))
 
 
 class Media(unittest.TestCase):

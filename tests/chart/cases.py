@@ -115,6 +115,9 @@ CASES = {
     "nginx": merged(PUBLIC, {"nginx": {"enabled": True}}),
     "nginx, high port": {"nginx": {"enabled": True, "httpsPort": 8443}, "tls": {"certFile": "tls.crt", "keyFile": "tls.key"}},
     "ingress": INGRESS,
+    "ingress, several pods": merged(
+        STUNNER, INGRESS, {"replicas": 3, "ingress": {"sameValueSamePod": "group", "annotations": {"a": "b"}}}
+    ),
     "websockets": {"websockets": {"enabled": True}},
     "scaling": SCALING,
     "monitor": MONITOR,

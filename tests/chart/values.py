@@ -51,6 +51,8 @@ WRONG = [
     ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "maxUnavailable"),
     ({"autoscaling": {"scaleDownPeriodSeconds": 9999}}, "scaleDownPeriodSeconds"),
     ({"ingress": {"path": "janus"}}, "path"),
+    ({"ingress": {"sameValueSamePod": "Group"}}, "sameValueSamePod"),
+    ({"ingress": {"sameValueSamePod": 'x" evil'}}, "sameValueSamePod"),
     ({"livenessProbe": {"httpGet": {"port": 1}}}, "livenessProbe"),
     ({"extraEnv": [{"value": "x"}]}, "extraEnv"),
 ]
@@ -90,6 +92,15 @@ TOGETHER = [
     ({"iceServers": {"urls": ["turn:x"]}}, "TURN servers in iceServers.urls need"),
     ({"iceServers": {"urls": ["turn:x"], "username": "me"}}, "TURN servers in iceServers.urls need"),
     ({"ingress": {"enabled": True}}, "ingress.enabled needs ingress.host"),
+    (merged(INGRESS, {"ingress": {"sameValueSamePod": "group"}, "websockets": {"enabled": False}}), "sameValueSamePod needs"),
+    ({"ingress": {"sameValueSamePod": "group"}}, "sameValueSamePod needs"),
+    (
+        merged(
+            INGRESS,
+            {"ingress": {"sameValueSamePod": "group", "annotations": {"nginx.ingress.kubernetes.io/upstream-hash-by": "$arg_x"}}},
+        ),
+        "exclude each other",
+    ),
     ({"recordings": {"volume": "azureFile"}}, "recordings.volume azureFile needs env.shareName"),
     ({"janus": {"sessionPort": 8086}}, "two of janus.sessionPort, janus.adminPort"),
     ({"nginx": {"enabled": True}, "tls": {"enabled": False}}, "nginx.enabled needs tls.enabled"),

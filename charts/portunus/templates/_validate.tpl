@@ -80,6 +80,14 @@
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "ingress.enabled needs ingress.host" -}}
 {{- end -}}
+{{- if .Values.ingress.sameValueSamePod -}}
+{{- if not (and .Values.ingress.enabled .Values.websockets.enabled) -}}
+{{- fail "ingress.sameValueSamePod needs ingress.enabled and websockets.enabled: only a WebSocket keeps a whole session on one connection" -}}
+{{- end -}}
+{{- if hasKey .Values.ingress.annotations "nginx.ingress.kubernetes.io/upstream-hash-by" -}}
+{{- fail "ingress.sameValueSamePod and the annotation upstream-hash-by exclude each other" -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq (include "portunus.recordingsVolume" .) "azureFile") (not .Values.env.shareName) -}}
 {{- fail "recordings.volume azureFile needs env.shareName" -}}
 {{- end -}}
