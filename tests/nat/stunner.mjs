@@ -253,6 +253,7 @@ function suite() {
     const publisher = await client(t, 'publish', { pod: 'pod2', servers });
     assert.ok(await publisher.call('up', MEDIA_WITHIN_MS), await publisher.story());
     await flows(await client(t, 'subscribe', { pod: 'pod2', servers }), 'pod2', 'udp');
+    for (const one of await talking(t, { pod: 'pod2', servers })) await flows(one, 'pod2', 'udp');
   });
 
   it('a client without TURN gets nothing', { timeout: TEST_MS }, async (t) => {

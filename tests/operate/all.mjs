@@ -8,6 +8,7 @@ import './certificates.mjs';
 import './ice-servers.mjs';
 import './guesses.mjs';
 import './drain.mjs';
+import './affinity.mjs';
 import './recordings.mjs';
 import './films.mjs';
 import './recording-names.mjs';

@@ -209,6 +209,12 @@ pub enum Output {
         /// The session.
         session: SessionId,
     },
+    /// Close this client's connection when what there is for it has been sent: it has nothing here any more, and another one may lead
+    /// it to another server.
+    Dismiss {
+        /// Whose.
+        client: Client,
+    },
     /// Tell the media engine.
     Media(MediaCommand),
     /// Do something outside, where nobody waits for it; [`Input::TaskDone`] tells the end.

@@ -16,7 +16,12 @@ impl Core {
     fn dispatch(&mut self, ask: Ask) {
         if ask.request.session_id == 0 && ask.request.handle_id.unwrap_or(0) == 0 {
             let outcome = self.at_root(&ask);
-            return self.refuse_if(outcome, &ask);
+            let elsewhere = matches!(&outcome, Err(e) if e.code == ErrorCode::NotAcceptingSessions);
+            self.refuse_if(outcome, &ask);
+            if elsewhere {
+                self.dismiss(ask.client);
+            }
+            return;
         }
         match self.find(&ask.request) {
             Err(error) => self.refuse_if(Err(error), &ask),

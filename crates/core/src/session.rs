@@ -147,6 +147,22 @@ impl Core {
         }
     }
 
+    /// While the process ends, whoever has nothing here any more is to look elsewhere.
+    pub(crate) fn dismiss(&mut self, client: Client) {
+        if self.ending && matches!(client, Client::Connection(_)) && !self.owned.contains_key(&client) {
+            self.outputs.push_back(Output::Dismiss { client });
+        }
+    }
+
+    /// A session that nothing is to be expected of while the process ends.
+    pub(crate) fn end_idle_session(&mut self, id: SessionId) {
+        let owner = self.sessions.get(&id).map(|s| s.owner);
+        self.expire_session(id);
+        if let Some(client) = owner {
+            self.dismiss(client);
+        }
+    }
+
     fn own(&mut self, id: SessionId, client: Client) {
         if client != Client::Connectionless {
             self.owned.entry(client).or_default().insert(id);

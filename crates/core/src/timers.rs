@@ -3,6 +3,7 @@
 
 use crate::handle::Life;
 use crate::machine::Core;
+use crate::session::Session;
 use crate::settings::limits;
 use portunus_api::{HandleId, SessionId};
 use portunus_plugin::media::MediaCommand;
@@ -21,6 +22,11 @@ impl Core {
             for plugin in 0..self.plugins.len() {
                 self.call_plugin(plugin, |p, cx| p.tick(cx));
             }
+            if self.ending {
+                for id in self.idle_sessions() {
+                    self.end_idle_session(id);
+                }
+            }
         }
         if self.now >= self.update {
             self.update = self.now + limits::UPDATE;
@@ -36,12 +42,24 @@ impl Core {
 
     fn expired_sessions(&self) -> Vec<SessionId> {
         let (timeout, reclaim) = (self.settings.session_timeout, self.settings.reclaim_session_timeout);
-        let expired = |s: &crate::session::Session| {
+        let expired = |s: &Session| {
             let idle = self.now.saturating_duration_since(s.last_activity);
             let timeout = s.timeout.unwrap_or(timeout);
             (!timeout.is_zero() && idle >= timeout) || (s.gone && idle >= reclaim)
         };
         self.sessions.iter().filter(|(_, s)| expired(s)).map(|(id, _)| *id).collect()
+    }
+
+    /// Sessions that have handles, and none that does something.
+    fn idle_sessions(&self) -> Vec<SessionId> {
+        let is_idle = |id: &HandleId| {
+            let handle = self.handles.get(id);
+            let plugin = handle.and_then(|h| self.plugins.get(h.plugin));
+            handle.is_some_and(|h| matches!(h.life, Life::Absent)) && plugin.is_some_and(|p| p.is_idle(*id))
+        };
+        let idle =
+            self.sessions.iter().filter(|(_, s)| !s.handles.is_empty() && s.handles.iter().all(is_idle));
+        idle.map(|(id, _)| *id).collect()
     }
 
     fn on_deadline(&mut self, id: HandleId) {

@@ -166,3 +166,58 @@ fn event_handlers_hear_of_sessions_and_handles() {
         ]
     );
 }
+
+#[test]
+fn a_session_that_only_waits_ends_when_the_server_drains() {
+    let (mut rig, session, handle) = Rig::attached();
+    rig.at(session, handle, json!({"janus": "message", "transaction": "m", "body": {"do": "wait"}}));
+    rig.pass(5 * SECOND);
+    rig.take();
+    assert_eq!(rig.core.sessions(), 1, "as long as others may come");
+    rig.input(Input::Drain);
+    assert!(rig.take().is_empty(), "it has a moment to hear what was being said");
+    rig.pass(SECOND);
+    assert_eq!(
+        rig.take(),
+        [
+            r#"event {"janus":"timeout","session_id":1}"#,
+            r#"event {"janus":"detached","session_id":1,"sender":2}"#,
+            "closed 1",
+            "dismissed Connection(5)",
+        ]
+    );
+}
+
+#[test]
+fn who_gets_no_session_of_a_server_that_ends_is_dismissed_unless_he_has_another_one() {
+    let (mut rig, session, _) = Rig::attached();
+    rig.input(Input::Drain);
+    let create = json!({"janus": "create", "transaction": "c"});
+    let refused = r#"reply {"janus":"error","transaction":"c","error":{"code":472,"reason":"Currently not accepting new sessions"}}"#;
+    rig.ask(WS, create.clone());
+    assert_eq!(rig.take(), [refused], "there is a call on this connection");
+    rig.ask(HTTP, create.clone());
+    assert_eq!(rig.take(), [refused], "nothing to close");
+    rig.ask(Client::Connection(6), create.clone());
+    assert_eq!(rig.take(), [refused, "dismissed Connection(6)"]);
+    rig.ask(WS, json!({"janus": "destroy", "transaction": "d", "session_id": session}));
+    rig.take();
+    rig.ask(WS, create);
+    assert_eq!(rig.take(), [refused, "dismissed Connection(5)"]);
+}
+
+#[test]
+fn a_session_with_a_handle_that_does_something_outlives_a_drain_until_it_does_nothing() {
+    let (mut rig, session, waiting) = Rig::attached();
+    let acting = rig.attach(session);
+    let tell = |rig: &mut Rig, handle, what| {
+        rig.at(session, handle, json!({"janus": "message", "transaction": "m", "body": {"do": what}}));
+    };
+    tell(&mut rig, waiting, "wait");
+    rig.input(Input::Drain);
+    rig.pass(5 * SECOND);
+    assert_eq!((rig.core.sessions(), rig.core.handles()), (1, 2));
+    tell(&mut rig, acting, "wait");
+    rig.pass(SECOND);
+    assert_eq!((rig.core.sessions(), rig.core.handles()), (0, 0));
+}

@@ -365,6 +365,7 @@ impl Owner {
             Output::SessionOpened { session, client } => self.mailboxes.open(session, owner_of(client)),
             Output::SessionClaimed { session, client } => self.mailboxes.claim(session, owner_of(client)),
             Output::SessionClosed { session } => self.mailboxes.close(session),
+            Output::Dismiss { client } => self.mailboxes.close_client(owner_of(client)),
             Output::Media(command) => {
                 // A peer that is made while its handle is captured is captured from its beginning.
                 let begins = matches!(command, MediaCommand::Negotiate(_));

@@ -70,6 +70,12 @@ pub trait Plugin: Send {
     /// The plugin's part of `handle_info`.
     fn query(&self, handle: HandleId) -> Value;
 
+    /// Whether the handle only waits for somebody to come. While the server drains nobody does, so a session of such handles
+    /// ends, and its client can wait elsewhere.
+    fn is_idle(&self, _handle: HandleId) -> bool {
+        false
+    }
+
     /// Called about once a second.
     fn tick(&mut self, cx: &mut Cx);
 

@@ -331,6 +331,7 @@ impl World {
             | Output::EndRecording { .. }
             | Output::LogLine { .. }
             | Output::SessionClosed { .. }
+            | Output::Dismiss { .. }
             | Output::SessionClaimed { .. }
             | Output::PollVerdict { .. }
             | Output::EntryVerdict { .. }

@@ -25,11 +25,12 @@ pub struct Script {
     pub handles: Vec<HandleId>,
     /// The handle of each task so far; tickets are counted from 1.
     pub tasks: Vec<HandleId>,
+    pub idle: Vec<HandleId>,
 }
 
 impl Script {
     pub fn new(package: &'static str, calls: &Calls) -> Self {
-        Self { package, calls: Arc::clone(calls), handles: Vec::new(), tasks: Vec::new() }
+        Self { package, calls: Arc::clone(calls), handles: Vec::new(), tasks: Vec::new(), idle: Vec::new() }
     }
 
     fn task(&mut self, cx: &mut Cx, h: HandleId) -> Ticket {
@@ -69,6 +70,8 @@ impl Plugin for Script {
         let other = m.body.get("other").and_then(Value::as_u64).and_then(HandleId::new).unwrap_or(h);
         let data = json!({ "script": "event" });
         match m.body.get("do").and_then(Value::as_str).unwrap_or_default() {
+            "wait" => self.idle.push(h),
+            "act" => self.idle.retain(|idle| *idle != h),
             "now" => return Reply::Now(json!({ "script": "now" })),
             "hint" => return Reply::Ack(Some("slowly")),
             "fail" => return Reply::Err("no way".to_owned()),
@@ -149,6 +152,10 @@ impl Plugin for Script {
 
     fn query(&self, h: HandleId) -> Value {
         json!({ "asked of": h.get() })
+    }
+
+    fn is_idle(&self, h: HandleId) -> bool {
+        self.idle.contains(&h)
     }
 
     fn tick(&mut self, _: &mut Cx) {
@@ -399,6 +406,7 @@ impl Rig {
             Output::SessionOpened { session, client } => format!("opened {session} {client:?}"),
             Output::SessionClaimed { session, client } => format!("claimed {session} {client:?}"),
             Output::SessionClosed { session } => format!("closed {session}"),
+            Output::Dismiss { client } => format!("dismissed {client:?}"),
             Output::Notify(n) => format!("notify {} {:?} {}", n.kind, n.subtype, n.event),
             Output::SlowReply { json, delay, .. } => format!("slow reply {} {json}", delay.as_millis()),
             Output::Ask { question, what } => format!("ask {question} {what:?}"),

@@ -417,6 +417,11 @@ impl Plugin for VideoCall {
         user.query(user.peer.and_then(|peer| self.users.get(&peer)))
     }
 
+    /// Who is in no call.
+    fn is_idle(&self, h: HandleId) -> bool {
+        self.peer(h).is_none()
+    }
+
     fn tick(&mut self, _: &mut Cx) {}
 
     fn detach(&mut self, cx: &mut Cx, h: HandleId) {

@@ -275,6 +275,8 @@ fn who_is_called_or_calls_is_busy() {
         );
     }
     assert_eq!((rig.state(ONE), rig.state(THREE)), (json!("incall"), json!("idle")));
+    let told = rig.ask(THREE, json!({"request": "call", "username": "one"}));
+    assert!(told[0].contains("User busy"), "before it is looked whether there is an offer: {told:?}");
 }
 
 #[test]
@@ -621,4 +623,17 @@ fn who_does_not_want_events_gets_none() {
     rig.plugin.events = false;
     let seen = rig.call(ONE, "two", &plain());
     assert!(!seen.iter().any(|e| e.starts_with("notify")), "{seen:?}");
+}
+
+#[test]
+fn who_is_in_no_call_is_idle() {
+    let mut rig = Rig::new();
+    let idle = |rig: &Rig| [ONE, TWO, THREE].map(|h| rig.plugin.is_idle(h));
+    assert_eq!(idle(&rig), [true; 3]);
+    rig.call(ONE, "two", &plain());
+    assert_eq!(idle(&rig), [false, false, true], "it rings");
+    rig.tell(TWO, json!({"request": "accept"}), JsepKind::Answer, &plain());
+    assert_eq!(idle(&rig), [false, false, true], "they talk");
+    rig.gone(TWO);
+    assert_eq!(idle(&rig), [true; 3]);
 }

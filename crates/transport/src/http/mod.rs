@@ -213,7 +213,11 @@ impl HttpApi {
             Ok(Ok(answer)) => {
                 // If it was held back.
                 call.pulse.on_body_end();
-                Ok(self.json(Kind::chunked(self.format.write(&answer)), call.pulse))
+                let code = answer.pointer("/error/code").and_then(Value::as_u64);
+                let elsewhere = code == Some(ErrorCode::NotAcceptingSessions.code().into());
+                let answer = self.json(Kind::chunked(self.format.write(&answer)), call.pulse);
+                // A load balancer leads a new connection to another server.
+                Ok(if elsewhere { closing(answer) } else { answer })
             }
             Ok(Err(_)) | Err(_) => {
                 self.shared.counters().unanswered.up();

@@ -49,6 +49,7 @@ impl<L: Line> Session<L> {
         let outgoing = self.outgoing.clone();
         let mut handover: Option<Handover> = None;
         let mut draining = pin!(api.shared.draining());
+        let mut leaving = false;
         loop {
             if handover.is_none() && !self.intake.is_empty() {
                 handover = Some(self.intake.handover());
@@ -80,7 +81,10 @@ impl<L: Line> Session<L> {
                     }
                     Ok(Packet::End) | Err(_) => return,
                 },
-                () = &mut draining => return,
+                () = &mut draining, if !leaving => {
+                    leaving = true;
+                    outgoing.finish();
+                }
                 () = api.shared.over() => return,
             }
         }

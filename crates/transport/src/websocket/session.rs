@@ -83,6 +83,7 @@ impl<'a> Session<'a> {
         let outgoing = self.outgoing.clone();
         let mut handover: Option<Handover> = None;
         let mut draining = pin!(api.shared.draining());
+        let mut leaving = false;
         loop {
             if handover.is_none() && !self.intake.is_empty() {
                 handover = Some(self.intake.handover());
@@ -94,6 +95,7 @@ impl<'a> Session<'a> {
                         self.in_hand = batch;
                         self.write(socket).await
                     }
+                    Next::Close if leaving => Some(End::Farewell(CloseCode::Away, "shutting down")),
                     Next::Close => Some(End::Farewell(CloseCode::Normal, "")),
                     Next::Abort => Some(self.too_slow()),
                 },
@@ -107,7 +109,12 @@ impl<'a> Session<'a> {
                     self.on_message(message, socket).await
                 }
                 () = sleep_until(alarm) => self.on_silence(socket, handover.is_some()).await,
-                () = &mut draining => Some(End::Farewell(CloseCode::Away, "shutting down")),
+                () = &mut draining, if !leaving => {
+                    // Clients are still told how their sessions ended.
+                    leaving = true;
+                    outgoing.finish();
+                    None
+                }
             };
             if let Some(end) = done {
                 return end;

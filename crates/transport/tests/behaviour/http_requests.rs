@@ -27,6 +27,23 @@ async fn a_request_reaches_the_core_with_the_ids_of_its_path() {
 }
 
 #[tokio::test]
+async fn who_gets_no_session_here_is_to_come_by_another_connection() {
+    let server = serve(|_| {}).await;
+    for (code, closes) in [(472, true), (458, false)] {
+        let mut connection = Http::connect(server.http()).await;
+        let answer =
+            connection.post("/janus", &format!(r#"{{"janus":"refuse","code":{code}}}"#)).await.unwrap();
+        assert_eq!((answer.status, answer.error().0), (200, code));
+        assert_eq!(answer.header("connection"), closes.then_some("close"), "{code}");
+        if closes {
+            assert!(connection.is_closed().await);
+        } else {
+            assert_eq!(connection.get("/janus/ping").await.unwrap().status, 200);
+        }
+    }
+}
+
+#[tokio::test]
 async fn ids_of_path_and_body_may_not_differ() {
     let server = serve(|_| {}).await;
     for (path, body, reason) in [

@@ -69,8 +69,12 @@ pub async fn serve_with_room(room: usize, change: impl FnOnce(&mut Settings)) ->
     Server { running, mailboxes, gone }
 }
 
-/// The core. Verbs: `create` (session `id`), `destroy`, `claim`, `event` (`count` events), `big` (an answer of so many
-/// `bytes`), `hang` (no answer, ever), `drop` (the answer is dropped), `guard` (who wants to enter needs the secret `top` or the token `tok+en`), `stop` (reads nothing more for `ms`); anything
+fn refusal(code: u64) -> Value {
+    json!({"janus": "error", "error": {"code": code, "reason": "as told"}})
+}
+
+/// The core. Verbs: `create` (session `id`), `destroy`, `claim`, `event` (`count` events), `refuse` (the error
+/// `code`), `big` (an answer of so many `bytes`), `hang` (no answer, ever), `drop` (the answer is dropped), `guard` (who wants to enter needs the secret `top` or the token `tok+en`), `stop` (reads nothing more for `ms`); anything
 /// else is told what arrived.
 async fn core(
     mut requests: mpsc::Receiver<Inbound>,
@@ -103,6 +107,7 @@ async fn core(
                         mailboxes.open(id, client);
                         reply.send(ok);
                     }
+                    ("refuse", _) => reply.send(refusal(number("code"))),
                     ("destroy", Some(id)) => {
                         sessions.remove(&id);
                         mailboxes.close(id);
