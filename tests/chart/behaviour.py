@@ -21,6 +21,28 @@ class Ingress(unittest.TestCase):
         self.assertIsNone(annotations(INGRESS))
 
 
+    def test_the_page_of_recordings_is_led_to_when_it_is_on(self):
+        def paths(values):
+            return [path["path"] for path in render(values).one("Ingress")["spec"]["rules"][0]["http"]["paths"]]
+
+        on = {"recordings": {"page": {"enabled": True}}}
+        self.assertEqual(paths(INGRESS), ["/janus", "/demos", "/ws"])
+        self.assertEqual(paths(merged(INGRESS, on)), ["/janus", "/demos", "/recordings", "/ws"])
+        for values, led in ((CASES["nginx"], False), (merged(CASES["nginx"], on), True)):
+            host = render(values).get("ConfigMap", "gw-portunus-nginx")["data"]["default.conf"]
+            self.assertEqual("location /recordings {" in host, led)
+
+    def test_the_collector_is_reached_at_the_port_of_its_pods(self):
+        def ports(values):
+            rules = render(values).get("NetworkPolicy", "gw-portunus")["spec"]["egress"]
+            return [entry.get("port") for rule in rules for entry in rule["ports"]]
+
+        self.assertIn(8443, ports(COLLECTOR))
+        other = ports(merged(COLLECTOR, {"networkPolicy": {"eventCollectorPort": 8081}}))
+        self.assertIn(8081, other)
+        self.assertNotIn(8443, other)
+
+
 class Media(unittest.TestCase):
     def mode(self, values):
         case = render(values)

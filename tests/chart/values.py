@@ -92,6 +92,12 @@ TOGETHER = [
     ({"iceServers": {"urls": ["turn:x"]}}, "TURN servers in iceServers.urls need"),
     ({"iceServers": {"urls": ["turn:x"], "username": "me"}}, "TURN servers in iceServers.urls need"),
     ({"ingress": {"enabled": True}}, "ingress.enabled needs ingress.host"),
+    ({"janus": {"existingSecret": "x"}, "recordings": {"page": {"enabled": True, "password": "y"}}}, "recordings.page.password and"),
+    ({"janus": {"existingSecret": "x"}, "iceServers": {"urls": ["turn:x"], "secret": "y"}}, "iceServers.secret and"),
+    (
+        {"janus": {"existingSecret": "x"}, "iceServers": {"urls": ["turn:x"], "username": "a", "credential": "y"}},
+        "iceServers.credential and",
+    ),
     (merged(INGRESS, {"ingress": {"sameValueSamePod": "group"}, "websockets": {"enabled": False}}), "sameValueSamePod needs"),
     ({"ingress": {"sameValueSamePod": "group"}}, "sameValueSamePod needs"),
     (
@@ -131,7 +137,7 @@ WHERE = {
     "recordings.page.password": {"recordings": {"page": {"enabled": True}}},
     "metrics.serviceMonitor": MONITOR,
     "networkPolicy.metricsFrom": MONITOR,
-    "networkPolicy.eventCollectorTo": COLLECTOR,
+    "networkPolicy.eventCollector": COLLECTOR,
     "autoscaling": SCALING,
     "ingress": INGRESS,
 }
@@ -194,8 +200,8 @@ def another(name, value):
     """A value of the same kind."""
     if name in OTHER:
         return OTHER[name]
-    if name.startswith("networkPolicy."):
-        return PEER if isinstance(value, list) else not value
+    if name.startswith("networkPolicy.") and isinstance(value, list):
+        return PEER
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):

@@ -37,6 +37,11 @@
 {{- fail (printf "janus.%s and janus.existingSecret exclude each other" .) -}}
 {{- end -}}
 {{- end -}}
+{{- range $name, $value := dict "iceServers.secret" .Values.iceServers.secret "iceServers.credential" .Values.iceServers.credential "recordings.page.password" .Values.recordings.page.password -}}
+{{- if and $janus.existingSecret $value -}}
+{{- fail (printf "%s and janus.existingSecret exclude each other" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if eq ($janus.adminSecret | default "") "janusoverlord" -}}
 {{- fail "janus.adminSecret janusoverlord is in everybody's samples: choose another, or none and one is generated" -}}
 {{- end -}}
