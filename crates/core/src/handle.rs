@@ -338,7 +338,18 @@ impl Core {
         let deadline = self.now + limits::CLOSING;
         let Some(handle) = self.handles.get_mut(&id) else { return };
         match handle.life {
-            Life::Closing { .. } => {}
+            // What was to come next is over before it began: nobody is offered a call that has ended.
+            Life::Closing { .. } => {
+                let (over, rest): (Vec<_>, _) = std::mem::take(&mut handle.queue)
+                    .into_iter()
+                    .partition(|q| matches!(q, Queued::Push { .. }));
+                handle.queue = rest.into();
+                for queued in over {
+                    if let Queued::Push { transaction: Some(answered), data, .. } = queued {
+                        self.push(id, Some(answered), data);
+                    }
+                }
+            }
             Life::Present { .. } => {
                 handle.life = Life::Closing { deadline, reason: None };
                 self.deadlines.insert((deadline, id));

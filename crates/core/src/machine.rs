@@ -169,6 +169,8 @@ impl Core {
             Input::Shutdown => self.on_shutdown(),
             Input::Reload(reload) => self.on_reload(*reload),
         }
+        // What was asked is done before what time brings, which may end it.
+        self.run_steps();
         self.on_time();
         self.run_steps();
     }

@@ -5,6 +5,7 @@ use crate::io::Output;
 use crate::machine::{Core, Step};
 use portunus_api::{HandleId, SessionId, Value};
 use portunus_plugin::MediaEvent;
+use portunus_plugin::media::MediaCommand;
 use portunus_sdp::Candidate;
 
 impl Core {
@@ -20,7 +21,11 @@ impl Core {
                 }
                 self.peer_ended(id, &reason);
             }
-            (MediaEvent::Hangup { .. }, Life::Closing { .. }) => self.on_closed(id),
+            (MediaEvent::Hangup { .. }, Life::Closing { .. }) => {
+                // Its place among the workers is free: the next call may be better off elsewhere.
+                self.media_command(MediaCommand::Forget { handle: id });
+                self.on_closed(id);
+            }
             (MediaEvent::Stats(lines), _) => self.stats_notices(id, &lines),
             (_, Life::Closing { .. }) => {}
             (event, Life::Absent) => {

@@ -151,6 +151,11 @@ pub mod limits {
     pub const UPDATE: Duration = Duration::from_secs(15);
     /// How often plugins are told the time.
     pub const TICK: Duration = Duration::from_secs(1);
+    /// Idle sessions that are ended at a time while the process ends: calls that go on are not to wait for that, nor are the servers where
+    /// all of them go next.
+    pub const IDLE_ENDED: usize = 500;
+    /// Bytes of a `trickle` request that is kept. A longer one is dropped.
+    pub const EARLY_TRICKLE_BYTES: usize = 16 << 10;
     /// `trickle` requests kept for a handle whose offer or answer is not there yet; the oldest goes first.
     pub const EARLY_TRICKLES: usize = 64;
     /// Candidates taken from one `trickle` request; further ones are left out.

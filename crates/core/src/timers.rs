@@ -50,7 +50,7 @@ impl Core {
         self.sessions.iter().filter(|(_, s)| expired(s)).map(|(id, _)| *id).collect()
     }
 
-    /// Sessions that have handles, and none that does something.
+    /// Sessions that have handles, and none that does something; a part, if they are many.
     fn idle_sessions(&self) -> Vec<SessionId> {
         let is_idle = |id: &HandleId| {
             let handle = self.handles.get(id);
@@ -59,7 +59,7 @@ impl Core {
         };
         let idle =
             self.sessions.iter().filter(|(_, s)| !s.handles.is_empty() && s.handles.iter().all(is_idle));
-        idle.map(|(id, _)| *id).collect()
+        idle.map(|(id, _)| *id).take(limits::IDLE_ENDED).collect()
     }
 
     fn on_deadline(&mut self, id: HandleId) {

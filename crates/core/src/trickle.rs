@@ -3,7 +3,7 @@
 use crate::handle::{Exchange, Life, still_cleaning};
 use crate::machine::{Ask, Core};
 use crate::settings::limits;
-use portunus_api::{ApiError, HandleId, Trickle, Trickled, reply};
+use portunus_api::{ApiError, HandleId, Trickle, Trickled, Value, reply};
 use portunus_plugin::media::MediaCommand;
 use portunus_sdp::Candidate;
 
@@ -22,6 +22,12 @@ impl Core {
             }
             _ => {
                 // Unread, as in Janus: what is wrong with it is not told.
+                let bytes = ask.request.body.iter().map(|(_, value)| weight(value)).sum::<usize>();
+                if bytes > limits::EARLY_TRICKLE_BYTES {
+                    self.counters.trickles_dropped += 1;
+                    self.reply(ask.key, reply::ack(ask.request.session_id, &ask.request.transaction, None));
+                    return Ok(());
+                }
                 if handle.early.len() >= limits::EARLY_TRICKLES {
                     handle.early.pop_front();
                     self.counters.trickles_dropped += 1;
@@ -77,5 +83,15 @@ impl Core {
             };
             self.media_command(MediaCommand::Candidate { handle: id, candidate });
         }
+    }
+}
+
+/// About how many bytes a value has.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| 8 + weight(item)).sum(),
+        Value::Object(members) => members.iter().map(|(name, item)| 8 + name.len() + weight(item)).sum(),
+        _ => 8,
     }
 }

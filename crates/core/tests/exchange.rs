@@ -110,7 +110,28 @@ fn what_a_plugin_offers_after_a_hangup_is_for_the_next_peer() {
     rig.message(session, handle, "offer", json!(null));
     assert_eq!(rig.take(), [ACK]);
     rig.media(handle, hangup("Janus API"));
-    assert_eq!(rig.take(), ["media negotiate 2 exchange=true remote=false offering=true trickle=true"]);
+    assert_eq!(
+        rig.take(),
+        ["media forget 2", "media negotiate 2 exchange=true remote=false offering=true trickle=true"]
+    );
+}
+
+#[test]
+fn what_a_plugin_offers_after_a_hangup_and_takes_back_is_never_made() {
+    let (mut rig, session, handle) = connected();
+    let other = rig.attach(session);
+    rig.at(session, handle, json!({"janus": "hangup", "transaction": "h"}));
+    rig.message(session, handle, "offer", json!(null));
+    rig.take();
+    let close = json!({"janus": "message", "transaction": "n", "body": {"do": "close", "other": handle}});
+    rig.at(session, other, close);
+    let told = rig.take();
+    assert!(
+        told.iter().any(|line| line.contains(r#""transaction":"m""#) && !line.contains("jsep")),
+        "{told:?}"
+    );
+    rig.media(handle, hangup("Janus API"));
+    assert_eq!(rig.take(), ["media forget 2"]);
 }
 
 #[test]
@@ -271,7 +292,8 @@ fn the_hangup_verb_is_answered_then_the_plugin_speaks_then_the_event_comes() {
     );
     assert_eq!(rig.take_calls(), ["media 2 hangup Janus API"]);
     rig.media(handle, hangup("Janus API"));
-    assert!(rig.take().is_empty() && rig.take_calls().is_empty(), "they know already");
+    assert_eq!(rig.take(), ["media forget 2"], "they know already");
+    assert!(rig.take_calls().is_empty());
 }
 
 #[test]
@@ -360,6 +382,7 @@ fn an_offer_right_behind_a_hangup_waits_for_the_old_peer_to_close() {
     assert_eq!(
         rig.take(),
         [
+            "media forget 2",
             ACK,
             "media negotiate 2 exchange=true remote=true offering=false trickle=true",
             "media candidate 2 end",

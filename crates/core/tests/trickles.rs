@@ -177,3 +177,14 @@ fn ours_are_told_one_by_one_only_with_full_trickle() {
     rig.media(2, ours());
     assert!(rig.take().is_empty());
 }
+
+#[test]
+fn a_heavy_trickle_is_not_kept_while_it_waits() {
+    let (mut rig, session, handle) = Rig::attached();
+    for (candidate, kept) in [("x".repeat(20_000), false), ("x".repeat(200), true)] {
+        let before = rig.core.counters().trickles_dropped;
+        let trickle = json!({"janus": "trickle", "transaction": "t", "candidate": {"candidate": candidate}});
+        assert!(rig.at(session, handle, trickle).contains(r#""janus":"ack""#));
+        assert_eq!(rig.core.counters().trickles_dropped == before, kept);
+    }
+}

@@ -13,7 +13,7 @@ use std::path::Path;
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 /// Files of one name.
-const SAME_NAME: u32 = 10_000;
+const SAME_NAME: u32 = 1_000;
 
 /// See the module.
 #[derive(Debug)]

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Tapes are looked at so often.
 const ROUND: Duration = Duration::from_millis(250);
+/// Recordings that are begun before those that go on are looked at again.
+const REELS_PER_ROUND: usize = 32;
 /// A file that could not be written is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(2);
 /// Room that a buffer keeps for the next time.
@@ -75,7 +77,7 @@ impl Writer {
     /// Until the other end of the channel is gone and all tapes have ended.
     pub(crate) fn run(mut self) {
         loop {
-            self.take_reels();
+            let more = self.take_reels();
             let mut tapes = std::mem::take(&mut self.tapes);
             tapes.retain_mut(|tape| self.serve(tape));
             self.tapes = tapes;
@@ -84,6 +86,9 @@ impl Writer {
             self.films.retain_mut(|film| film.serve(&desk, now));
             if self.closing && self.tapes.is_empty() {
                 return;
+            }
+            if more {
+                continue;
             }
             if self.closing || !self.tapes.is_empty() || !self.films.is_empty() {
                 thread::park_timeout(ROUND);
@@ -95,14 +100,19 @@ impl Writer {
         }
     }
 
-    fn take_reels(&mut self) {
-        loop {
+    /// Takes recordings that begin, not so many that those that go on would wait; whether there are more.
+    fn take_reels(&mut self) -> bool {
+        for _ in 0..REELS_PER_ROUND {
             match self.reels.try_recv() {
                 Ok(reel) => self.take(Some(reel)),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => return self.take(None),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {
+                    self.take(None);
+                    return false;
+                }
             }
         }
+        true
     }
 
     /// A recording begins; or, with none, nobody is left who could begin one.

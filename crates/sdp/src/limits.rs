@@ -21,6 +21,11 @@ pub const MAX_CANDIDATES: usize = 64;
 pub const MAX_PAYLOADS: usize = 64;
 /// rtcp-fb values kept of one payload type. Further ones are dropped.
 pub const MAX_FEEDBACK: usize = 16;
+/// Bytes of one rtcp-fb value. A longer one is dropped.
+pub const MAX_FEEDBACK_BYTES: usize = 64;
+/// Bytes of what is said once and counts for several m-lines or payload types (extmap lines of the session, `rtcp-fb:*`), each time it
+/// counts. More is refused: a description would become many times as long as it came.
+pub const MAX_SHARED_BYTES: usize = 128 * 1024;
 /// Header extensions kept of one m-line. Further ones are dropped.
 pub const MAX_EXTENSIONS: usize = 32;
 /// SSRCs kept of one m-line. Further ones are dropped.

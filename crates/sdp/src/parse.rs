@@ -10,7 +10,9 @@ mod lines;
 mod media;
 
 use crate::description::{Description, RemoteTransport};
-use crate::limits::{MAX_BUNDLE, MAX_CANDIDATES, MAX_EXTENSIONS, MAX_ICE_CREDENTIAL, MAX_MEDIA, MAX_WORD};
+use crate::limits::{
+    MAX_BUNDLE, MAX_CANDIDATES, MAX_EXTENSIONS, MAX_ICE_CREDENTIAL, MAX_MEDIA, MAX_SHARED_BYTES, MAX_WORD,
+};
 use crate::{Candidate, Direction, Error, Extension, Fingerprint, HashFunction, Origin, RidOrder, Setup};
 
 use lines::{Line, is_word, read_lines};
@@ -103,6 +105,13 @@ impl<'a> Session<'a> {
         let carrier = self.carrier(&readers);
         let transport = self.transport.resolve(carrier.map(|m| &m.transport), lite)?;
         let carrier = carrier.map(MediaReader::index);
+        let of_session = self.extensions.iter().map(|e| e.uri.len()).sum();
+        if readers.iter().map(|m| m.shared_bytes(of_session)).sum::<usize>() > MAX_SHARED_BYTES {
+            return Err(Error::TooLarge {
+                what: "bytes of attributes that are shared",
+                limit: MAX_SHARED_BYTES,
+            });
+        }
         let mut media = Vec::with_capacity(readers.len());
         for reader in readers {
             let mut line = reader.finish(self.direction, &self.extensions);

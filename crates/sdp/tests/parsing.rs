@@ -318,3 +318,29 @@ fn every_fixture_reads_the_same_with_lf() {
         assert_eq!(read(&text), read(&text.replace('\r', "")), "{name}");
     }
 }
+
+/// A description must not become many times as long as it came.
+#[test]
+fn what_is_said_once_does_not_count_for_megabytes() {
+    let payloads: Vec<String> = (0..64).map(|n| (n + 64).to_string()).collect();
+    let rtpmaps: String = payloads.iter().map(|pt| format!("a=rtpmap:{pt} VP8/90000\r\n")).collect();
+    let line = |feedback: &str| {
+        format!("m=video 9 UDP/TLS/RTP/SAVPF {}\r\n{}{rtpmaps}{feedback}", payloads.join(" "), transport())
+    };
+    let long = format!("a=rtcp-fb:* {}\r\n", "x".repeat(65));
+    let read_one = read(&format!("{HEAD}{}", line(&long)));
+    assert!(read_one.media[0].payloads.iter().all(|p| p.feedback.is_empty()), "a long one is dropped");
+    let many: String = (0..16).map(|n| format!("a=rtcp-fb:* {n:064}\r\n")).collect();
+    assert_eq!(read(&format!("{HEAD}{}", line(&many))).media[0].payloads[63].feedback.len(), 16);
+    let too_large =
+        Error::TooLarge { what: "bytes of attributes that are shared", limit: limits::MAX_SHARED_BYTES };
+    let three = format!("{HEAD}{}", line(&many).repeat(3));
+    assert_eq!(Description::parse(&three).unwrap_err(), too_large);
+    let uris: String = (1..=14).map(|n| format!("a=extmap:{n} urn:{n:0240}\r\n")).collect();
+    let lines: String =
+        (0..60).map(|n| format!("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{n}\r\n{}", transport())).collect();
+    assert_eq!(Description::parse(&format!("{HEAD}{uris}{lines}")).unwrap_err(), too_large);
+    // What a browser might say.
+    let uris = "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
+    assert_eq!(read(&format!("{HEAD}{uris}{lines}")).media.len(), 60);
+}

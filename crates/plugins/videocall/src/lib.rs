@@ -35,6 +35,10 @@ const GONE: &str = "Remote WebRTC hangup";
 
 /// Characters of a user's name in that of a recording: two names, and their characters have up to four bytes.
 const NAME_IN_FILE: usize = 20;
+/// Bytes of a user's name. Everybody online gets it with each `list`.
+const MAX_NAME: usize = 256;
+/// Characters of the reason of a hang-up. The rest is left out.
+const MAX_REASON: usize = 256;
 
 /// The plugin.
 #[derive(Debug)]
@@ -280,8 +284,9 @@ impl VideoCall {
     /// The answer to `hangup`; the connections are closed when it is on its way.
     fn hang_up(&mut self, cx: &mut Cx, h: HandleId, body: &Object) -> Answer {
         let reason = body.get("reason").and_then(Value::as_str).unwrap_or(HANGUP);
+        let reason: String = reason.chars().take(MAX_REASON).collect();
         if let Some(peer) = self.peer(h) {
-            cx.push(peer, event(self.hangup_of(h, reason)));
+            cx.push(peer, event(self.hangup_of(h, &reason)));
             self.notify(cx, peer, hangup_notice("Remote hangup"));
         }
         let notice = Some(hangup_notice("Explicit hangup"));
@@ -326,7 +331,11 @@ impl VideoCall {
 }
 
 fn username(body: &Object) -> Result<&str> {
-    Ok(require(body, "username", Kind::String)?.as_str().unwrap_or_default())
+    let name = require(body, "username", Kind::String)?.as_str().unwrap_or_default();
+    if name.len() > MAX_NAME {
+        return Err(Refusal::invalid(format!("Invalid element (username is longer than {MAX_NAME} bytes)")));
+    }
+    Ok(name)
 }
 
 /// A name as a part of a file's name, which has no room for all of a long one.

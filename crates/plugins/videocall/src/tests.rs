@@ -580,7 +580,7 @@ fn names_are_no_paths_of_recordings() {
 #[test]
 fn long_names_keep_nobody_from_recording() {
     let mut rig = Rig::strangers();
-    let long = |c: char| c.to_string().repeat(500);
+    let long = |c: char| c.to_string().repeat(256 / c.len_utf8());
     for (h, c) in [(ONE, '\u{1f600}'), (TWO, 'b')] {
         rig.ask(h, json!({"request": "register", "username": long(c)}));
     }
@@ -636,4 +636,17 @@ fn who_is_in_no_call_is_idle() {
     assert_eq!(idle(&rig), [false, false, true], "they talk");
     rig.gone(TWO);
     assert_eq!(idle(&rig), [true; 3]);
+}
+
+#[test]
+fn long_names_and_reasons_are_nobodys_burden() {
+    let mut rig = Rig::strangers();
+    let long = "x".repeat(257);
+    let refused = error(ONE, 474, "Invalid element (username is longer than 256 bytes)");
+    assert_eq!(rig.ask(ONE, json!({"request": "register", "username": long})), [refused.clone()]);
+    assert_eq!(rig.ask(ONE, json!({"request": "register", "username": long[1..]})).len(), 2, "and an event");
+    assert_eq!(rig.call(TWO, "nobody", &plain())[0], error(TWO, 473, "Register a username first"));
+    let mut rig = Rig::talking(&plain(), &plain());
+    let told = rig.ask(ONE, json!({"request": "hangup", "reason": "é".repeat(1000)}));
+    assert!(told[0].contains(&format!("\"{}\"", "é".repeat(256))), "{}", told[0]);
 }

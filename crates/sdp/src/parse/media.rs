@@ -3,8 +3,8 @@
 use super::lines::{Line, is_word};
 use super::{TransportLines, read_extension};
 use crate::limits::{
-    MAX_BANDWIDTHS, MAX_EXTENSIONS, MAX_FEEDBACK, MAX_MID, MAX_PAYLOADS, MAX_RID, MAX_RIDS, MAX_SSRC_GROUPS,
-    MAX_SSRCS, MAX_UNKNOWN, MAX_UNKNOWN_BYTES, MAX_WORD,
+    MAX_BANDWIDTHS, MAX_EXTENSIONS, MAX_FEEDBACK, MAX_FEEDBACK_BYTES, MAX_MID, MAX_PAYLOADS, MAX_RID,
+    MAX_RIDS, MAX_SSRC_GROUPS, MAX_SSRCS, MAX_UNKNOWN, MAX_UNKNOWN_BYTES, MAX_WORD,
 };
 use crate::{
     Bandwidth, Direction, Error, Extension, Media, MediaKind, Msid, Payload, Rid, RidDirection, Sctp,
@@ -180,6 +180,9 @@ impl<'a> MediaReader<'a> {
     fn read_feedback(&mut self, value: &'a str) {
         let Some((pt, feedback)) = value.trim().split_once(' ') else { return };
         let feedback = feedback.trim();
+        if feedback.len() > MAX_FEEDBACK_BYTES {
+            return;
+        }
         let list = match pt {
             "*" => Some(&mut self.any_feedback),
             pt => self.slot(pt).map(|slot| &mut slot.feedback),
@@ -250,6 +253,13 @@ impl<'a> MediaReader<'a> {
         if is_word(kind) && kind.len() <= MAX_WORD && self.media.bandwidth.len() < MAX_BANDWIDTHS {
             self.media.bandwidth.push(Bandwidth { kind: kind.to_owned(), value: number });
         }
+    }
+
+    /// Bytes that folding in what is said once makes of it; `extensions` are those of the session's.
+    pub(super) fn shared_bytes(&self, extensions: usize) -> usize {
+        let feedback: usize = self.any_feedback.iter().map(|f| f.len()).sum();
+        let extensions = if self.media.kind.is_rtp() { extensions } else { 0 };
+        feedback.saturating_mul(self.slots.len()).saturating_add(extensions)
     }
 
     /// Folds the session's defaults and the payload types in.
