@@ -43,7 +43,8 @@ async function connect(c, open, from, to, { kinds = KINDS } = {}) {
   await call(from, to.name, await a.offer(kinds), `an offer of ${kinds.join(', ')}`);
   await settle(c, QUIET);
   await to.ask({ request: 'accept' }, { jsep: await b.answer(taken(to)), about: "a browser's answer" });
-  await settle(c, QUIET);
+  // Not settled in between: the side that answered may be up before it is quiet, or after.
+  await from.until(({ message }) => message.jsep);
   await a.accept(taken(from));
   await Promise.all([a.up(), b.up()]);
   await settle(c, { quiet: 1000 });
