@@ -22,4 +22,4 @@ echo
 echo "  Sample pages:  http://localhost:$port/demos/"
 echo "  Janus API:     http://localhost:$port/janus"
 echo
-exec target/release/portunus -F config "$@"
+exec "${CARGO_TARGET_DIR:-target}/release/portunus" -F config "$@"
