@@ -221,3 +221,18 @@ fn a_session_with_a_handle_that_does_something_outlives_a_drain_until_it_does_no
     rig.pass(SECOND);
     assert_eq!((rig.core.sessions(), rig.core.handles()), (0, 0));
 }
+
+#[test]
+fn idle_sessions_end_a_part_at_a_time() {
+    let mut rig = Rig::plain();
+    for _ in 0..=portunus_core::limits::IDLE_ENDED {
+        let session = rig.create();
+        let handle = rig.attach(session);
+        rig.at(session, handle, json!({"janus": "message", "transaction": "m", "body": {"do": "wait"}}));
+    }
+    rig.input(Input::Drain);
+    rig.pass(SECOND);
+    assert_eq!(rig.core.sessions(), 1);
+    rig.pass(SECOND);
+    assert_eq!(rig.core.sessions(), 0);
+}
